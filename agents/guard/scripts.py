@@ -1,0 +1,93 @@
+"""The guard's atomic steps, in Lua, on Redis' own clock.
+
+Keys: `lease:<run>` (hash: what a reaper needs), `leases` (zset run -> expiry), `live:<tenant>` (zset run ->
+start), `proc:<process>` (heartbeat), `events:<run>` (stream), `result:<run>`, `spool` (stream).
+"""
+
+from __future__ import annotations
+
+from qualisys.redis import Script
+
+#: KEYS epochs, lease, leases, live. ARGV run, lease seconds, payload, process, then topic/epoch pairs.
+#: Returns 0 when admitted, otherwise a flat list of the topics that have another epoch, with it.
+ADMIT = Script("""
+local stale = {}
+for i = 5, #ARGV, 2 do
+  local epoch = redis.call('HGET', KEYS[1], ARGV[i])
+  if not epoch or epoch ~= ARGV[i + 1] then
+    stale[#stale + 1] = ARGV[i]
+    stale[#stale + 1] = epoch or ''
+  end
+end
+if #stale > 0 then return stale end
+local now = tonumber(redis.call('TIME')[1])
+redis.call('HSET', KEYS[2], 'payload', ARGV[3], 'process', ARGV[4])
+redis.call('SET', 'proc:' .. ARGV[4], 1, 'EX', 5)
+redis.call('EXPIRE', KEYS[2], ARGV[2] + 86400)
+redis.call('ZADD', KEYS[3], now + ARGV[2], ARGV[1])
+redis.call('ZADD', KEYS[4], now, ARGV[1])
+return 0
+""")
+
+#: KEYS lease, events. ARGV id, event, data, channel. Appends an event and tells readers elsewhere.
+#: Returns -1 when the lease is gone (somebody ended the run), 1 when cancellation is asked for, else 0.
+APPEND = Script("""
+local asked = redis.call('HGET', KEYS[1], 'cancel')
+if not asked and redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
+redis.call('XADD', KEYS[2], ARGV[1], 'e', ARGV[2], 'd', ARGV[3])
+redis.call('PUBLISH', ARGV[4], ARGV[1])
+if asked then return 1 end
+return 0
+""")
+
+#: KEYS lease, leases, live, events, result, spool, conversation. ARGV run, event id, event, event data, channel,
+#: result, spool entry, seconds events, result and conversation are kept, conversation ('' for none).
+#: Returns 1 when this call ended the run, 0 when it had ended before. Never settles twice.
+SETTLE = Script("""
+if redis.call('DEL', KEYS[1]) == 0 then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('XADD', KEYS[4], ARGV[2], 'e', ARGV[3], 'd', ARGV[4])
+redis.call('EXPIRE', KEYS[4], ARGV[8])
+redis.call('SET', KEYS[5], ARGV[6], 'EX', ARGV[8])
+redis.call('XADD', KEYS[6], '*', 'entry', ARGV[7])
+if ARGV[9] ~= '' then redis.call('SET', KEYS[7], ARGV[9], 'EX', ARGV[8]) end
+redis.call('PUBLISH', ARGV[5], ARGV[2])
+return 1
+""")
+
+#: ARGV runs. For each: -1 its lease is gone, 1 cancellation is asked for, 2 nobody elsewhere reads it, 0 go on.
+LOOK = Script("""
+local out = {}
+for i = 1, #ARGV do
+  local lease = 'lease:' .. ARGV[i]
+  if redis.call('HEXISTS', lease, 'cancel') == 1 then out[i] = 1
+  elseif redis.call('EXISTS', lease) == 0 then out[i] = -1
+  elseif redis.call('EXISTS', 'readers:' .. ARGV[i]) == 0 then out[i] = 2
+  else out[i] = 0 end
+end
+return out
+""")
+
+#: KEYS lease, events. ARGV channel. Asks whoever executes the run to stop; 0 where nobody does.
+CANCEL = Script("""
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'cancel', 1)
+return 1
+""")
+
+#: KEYS leases. ARGV most. Returns run, payload of leases that expired or whose process is gone.
+ORPHANS = Script("""
+local now = tonumber(redis.call('TIME')[1])
+local out = {}
+for _, run in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  local lease = redis.call('HMGET', 'lease:' .. run, 'payload', 'process')
+  if not lease[1] then redis.call('ZREM', KEYS[1], run)
+  elseif tonumber(redis.call('ZSCORE', KEYS[1], run)) < now or redis.call('EXISTS', 'proc:' .. lease[2]) == 0 then
+    out[#out + 1] = run
+    out[#out + 1] = lease[1]
+    if #out >= 2 * tonumber(ARGV[1]) then return out end
+  end
+end
+return out
+""")

@@ -1,0 +1,54 @@
+"""Monthly partitions of the execution log: there before they are needed, isolated like the table itself."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from django.db import connections, transaction
+
+from qualisys import tenancy
+
+TABLE = "agent_execution_log"
+#: Months ahead for which partitions exist.
+AHEAD = 3
+
+
+def month_after(month: date, months: int = 1) -> date:
+    """Return the first day of the month `months` later (or earlier)."""
+    index = month.year * 12 + month.month - 1 + months
+    return date(index // 12, index % 12 + 1, 1)
+
+
+def ensure(today: date, ahead: int = AHEAD) -> list[str]:
+    """Create the missing partitions from the month of `today` on; return the names of those made now.
+
+    Needs the owner role. Rows that waited in the default partition move into the new one.
+    """
+    made = []
+    with tenancy.use(tenancy.platform("create log partitions")):
+        for offset in range(ahead + 1):
+            first = month_after(today.replace(day=1), offset)
+            name = f"{TABLE}_{first:%Y_%m}"
+            with transaction.atomic():
+                if _create(name, first, month_after(first)):
+                    made.append(name)
+    return made
+
+
+def _create(name: str, first: date, end: date) -> bool:
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [TABLE])
+        cursor.execute("SELECT to_regclass(%s)", [f"public.{name}"])
+        if cursor.fetchone()[0] is not None:
+            return False
+        cursor.execute(f'CREATE TABLE "{name}" (LIKE {TABLE} INCLUDING ALL)')
+        cursor.execute(
+            f"WITH moved AS (DELETE FROM {TABLE}_default WHERE created_at >= %s AND created_at < %s RETURNING *) "
+            f'INSERT INTO "{name}" SELECT * FROM moved',
+            [first, end],
+        )
+        cursor.execute(
+            f"ALTER TABLE {TABLE} ATTACH PARTITION \"{name}\" FOR VALUES FROM ('{first}') TO ('{end}')"
+        )
+        cursor.execute("SELECT app_isolate(%s::regclass)", [f'public."{name}"'])
+    return True

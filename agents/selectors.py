@@ -1,0 +1,66 @@
+"""Reads of the registry and the log, for consoles and APIs off the run path."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connections
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from agents.models import AgentDefinition
+from qualisys.problems import Problem
+
+
+def list_agents() -> QuerySet[AgentDefinition]:
+    """Return every agent, enabled or not, by name."""
+    return AgentDefinition.objects.order_by("name")
+
+
+def get_agent(agent_id: str) -> AgentDefinition:
+    """Return the agent; raise `agent_not_found`."""
+    row = AgentDefinition.objects.filter(agent_id=agent_id).first()
+    if row is None:
+        raise agent_not_found(agent_id)
+    return row
+
+
+def agent_not_found(agent_id: str) -> Problem:
+    """Return the one answer for missing, disabled and invisible agents alike."""
+    return Problem("agent_not_found", f"There is no agent '{agent_id[:100]}' that you can use.")
+
+
+_METRICS = """
+SELECT version, count(*), count(*) FILTER (WHERE status = 'error'), count(*) FILTER (WHERE status = 'timeout'),
+       coalesce(sum(tokens_used), 0),
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY execution_time_ms),
+       percentile_cont(0.95) WITHIN GROUP (ORDER BY execution_time_ms)
+FROM agent_execution_log
+WHERE agent_id = %s AND tenant_id = %s AND created_at >= %s
+GROUP BY version ORDER BY version
+"""
+
+
+def metrics_by_version(agent_id: str, tenant_id: UUID, since: datetime | None = None) -> list[dict[str, Any]]:
+    """Return the last 24 hours of one tenant's executions of an agent, a row per version.
+
+    Rates are shares of the runs (0 to 1), durations milliseconds.
+    """
+    since = since or timezone.now() - timedelta(hours=24)
+    with connections["default"].cursor() as cursor:
+        cursor.execute(_METRICS, [agent_id, tenant_id, since])
+        rows = cursor.fetchall()
+    return [
+        {
+            "version": version,
+            "runs": runs,
+            "error_rate": round(errors / runs, 4),
+            "timeouts": timeouts,
+            "tokens": tokens,
+            "p50_ms": round(p50 or 0),
+            "p95_ms": round(p95 or 0),
+        }
+        for version, runs, errors, timeouts, tokens, p50, p95 in rows
+    ]

@@ -1,0 +1,233 @@
+"""Discovering, running and following agents: what members and integrators call."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Status
+
+from agents import selectors as agent_selectors
+from governance.runs import background, selectors, watch
+from governance.runs.orchestrator import Execution, executions, start
+from governance.runs.request import RunRequest, prepare
+from governance.runs.sse import EventStream
+from governance.runs.stream import Event, follow, follow_elsewhere
+from governance.runs.replay import replay
+from governance.schemas import AgentCard, AgentDetail, ConversationOut, MetricsOut, RunIn, RunOut
+from qualisys import tenancy
+from qualisys.access import Requires, check
+from qualisys.database.threads import in_thread
+from qualisys.problems import Problem, invalid
+from qualisys.schemas import REFUSALS, Page
+from tenants import discovery, effective
+from tenants.identity import Identity
+
+agents = Router(tags=["agents"])
+runs = Router(tags=["runs"])
+conversations = Router(tags=["runs"])
+
+#: Seconds `POST /runs` waits for the end at most, and unless the caller says otherwise.
+MAX_WAIT = 120
+
+_WAIT = re.compile(r"\bwait=(\d{1,4})\b")
+
+
+def _identity(request: HttpRequest) -> Identity:
+    identity: Identity = request.identity  # type: ignore[attr-defined]
+    return identity
+
+
+@agents.get("", response={200: Page[AgentCard], **REFUSALS}, auth=Requires("agents.view_agentdefinition", where="tenant"))
+async def discover(request: HttpRequest, tag: list[str] = Query([])) -> dict[str, Any]:  # noqa: B008
+    """List the agents you may see, by name."""
+    return {"items": await discovery.discover(_identity(request), tag), "next_cursor": None}
+
+
+@agents.get(
+    "/{agent_id}", response={200: AgentDetail, **REFUSALS}, auth=Requires("agents.view_agentdefinition", where="tenant")
+)
+async def get_agent(request: HttpRequest, agent_id: str) -> dict[str, Any]:
+    """Describe one agent you may see."""
+    identity = _identity(request)
+    agent = await effective.visible(identity, agent_id)
+    found = await discovery.card(identity, tenancy.tenant(), agent)
+    if found is None:
+        raise agent_selectors.agent_not_found(agent_id)
+    settled = await effective.resolve(tenancy.tenant(), agent)
+    return {
+        **found,
+        "phase": agent.phase,
+        "input_types": list(agent.input_types),
+        "structured": bool(settled.output_schema),
+        "timeout_seconds": settled.timeout_seconds,
+        "approval_gates": list(settled.gates),
+    }
+
+
+@agents.get(
+    "/{agent_id}/metrics", response={200: MetricsOut, **REFUSALS}, auth=Requires("agents.view_executionlog", where="tenant")
+)
+async def metrics(request: HttpRequest, agent_id: str) -> dict[str, Any]:
+    """Show the last 24 hours of an agent in your organisation, by version."""
+    await effective.visible(_identity(request), agent_id)
+    rows = await in_thread(agent_selectors.metrics_by_version, agent_id, tenancy.tenant().id)
+    return {"agent_id": agent_id, "versions": rows}
+
+
+@agents.post(
+    "/{agent_id}/runs",
+    response={201: RunOut, 202: RunOut, **REFUSALS},
+    auth=Requires("governance.add_run", where="tenant"),
+)
+async def create_run(request: HttpRequest, response: HttpResponse, agent_id: str, body: RunIn) -> Status[Any]:
+    """Run an agent. Answers 201 when finished, 202 with `Location` when it takes longer than `Prefer: wait`."""
+    identity = _identity(request)
+    wait = _preferred_wait(request)
+    asked = await _request(identity, agent_id, body)
+    if wait == 0:
+        shown = await background.enqueue(identity, agent_id, asked)
+        response["Location"] = f"/api/v1/runs/{shown['run_id']}"
+        return Status(202, shown)
+    execution = await start(identity, agent_id, asked, mode="request")
+    await _watched(request, execution, wait)
+    if execution.end is None:
+        execution.mode = "background"
+        response["Location"] = f"/api/v1/runs/{execution.lease.run_id}"
+        return Status(202, execution.shown())
+    if execution.end.problem is not None:
+        problem = execution.end.problem
+        raise Problem(problem.code, problem.detail, problem.errors, problem.headers, _with_run(problem, execution))
+    response["Location"] = f"/api/v1/runs/{execution.lease.run_id}"
+    return Status(201, execution.shown())
+
+
+def _with_run(problem: Problem, execution: Execution) -> dict[str, Any]:
+    return {**(problem.extra or {}), "run_id": str(execution.lease.run_id)}
+
+
+async def _request(identity: Identity, agent_id: str, body: RunIn) -> RunRequest:
+    agent = await effective.visible(identity, agent_id)
+    files = [each.upload(index) for index, each in enumerate(body.files)]
+    return await prepare(
+        agent, text=body.input, files=files, conversation_id=body.conversation_id, parameters=body.parameters
+    )
+
+
+def _preferred_wait(request: HttpRequest) -> int:
+    prefer = request.headers.get("Prefer", "")
+    if match := _WAIT.search(prefer):
+        seconds = int(match.group(1))
+        if seconds > MAX_WAIT:
+            raise invalid("Prefer", "range", f"wait may be {MAX_WAIT} seconds at most.")
+        return seconds
+    return 0 if "respond-async" in prefer else MAX_WAIT
+
+
+async def _watched(request: HttpRequest, execution: Execution, wait: int) -> None:
+    """Wait for the end, `wait` seconds at most; a caller that hangs up cancels the run."""
+    assert execution.task is not None
+    gone = asyncio.ensure_future(request.listen().wait())  # type: ignore[attr-defined]
+    try:
+        await asyncio.wait((execution.task, gone), timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not execution.task.done() and (gone.done() or gone.cancelled()):
+            execution.cancel("caller gone")
+            await execution.finished()
+        gone.cancel()
+
+
+@agents.post("/{agent_id}/stream", response={200: None, **REFUSALS}, auth=Requires("governance.add_run", where="tenant"))
+async def stream_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpResponse:
+    """Run an agent and follow it as server-sent events."""
+    identity = _identity(request)
+    execution = await start(identity, agent_id, await _request(identity, agent_id, body), mode="stream")
+    return EventStream(execution.lease.run_id, follow(execution.log), identity)
+
+
+@agents.get("/{agent_id}/stream", response={200: None, 204: None, **REFUSALS}, auth=Requires("governance.add_run", where="tenant"))
+async def stream_for_event_source(
+    request: HttpRequest, agent_id: str, input: str = "", conversation_id: UUID | None = None  # noqa: A002
+) -> HttpResponse:
+    """Run an agent from an EventSource; a reconnect attaches to the run it began, and never starts another."""
+    identity = _identity(request)
+    if last := request.headers.get("Last-Event-ID"):
+        run_id, position = _position(last)
+        run = await selectors.get_run(identity, run_id)
+        if run["status"] not in ("queued", "running"):
+            return HttpResponse(status=204)
+        return EventStream(run_id, await events_of(run_id, position, run), identity)
+    body = RunIn(input=input, conversation_id=conversation_id)
+    execution = await start(identity, agent_id, await _request(identity, agent_id, body), mode="stream")
+    return EventStream(execution.lease.run_id, follow(execution.log), identity)
+
+
+def _position(last_event_id: str) -> tuple[UUID, int]:
+    run_id, _, position = last_event_id.rpartition("-")
+    try:
+        return UUID(run_id), min(max(int(position), 0), 1 << 53)
+    except ValueError as error:
+        raise invalid("Last-Event-ID", "format", "Send the id of the last event you have seen, unchanged.") from error
+
+
+async def events_of(run_id: UUID, position: int, run: dict[str, Any]) -> AsyncIterator[Event]:
+    """Return a run's events behind `position`, wherever it is executed or remembered."""
+    execution = executions.get(run_id)
+    if execution is not None:
+        return follow(execution.log, position)
+    return replay(run, follow_elsewhere(run_id, position), position)
+
+
+@runs.get("", response={200: Page[RunOut], **REFUSALS}, auth=Requires("governance.view_run", where="tenant"))
+async def list_runs(
+    request: HttpRequest,
+    agent_id: str | None = None,
+    status: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """List the runs you may see, newest first."""
+    return await selectors.list_runs(_identity(request), agent_id=agent_id, status=status, cursor=cursor, limit=limit)
+
+
+@runs.get("/{run_id}", response={200: RunOut, **REFUSALS}, auth=Requires("governance.view_run", where="tenant"))
+async def get_run(request: HttpRequest, run_id: UUID) -> dict[str, Any]:
+    """Show one run."""
+    return await selectors.get_run(_identity(request), run_id)
+
+
+@runs.get("/{run_id}/stream", response={200: None, **REFUSALS}, auth=Requires("governance.view_run", where="tenant"))
+async def attach(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """Follow a run from its start or from `Last-Event-ID`; a finished one is replayed."""
+    identity = _identity(request)
+    run = await selectors.get_run(identity, run_id)
+    position = 0
+    if last := request.headers.get("Last-Event-ID"):
+        of, position = _position(last)
+        if of != run_id:
+            raise invalid("Last-Event-ID", "run", "This id belongs to another run.")
+    return EventStream(run_id, await events_of(run_id, position, run), identity)
+
+
+@runs.post("/{run_id}/cancel", response={202: RunOut, **REFUSALS}, auth=Requires("governance.add_run", where="tenant"))
+async def cancel_run(request: HttpRequest, run_id: UUID) -> Status[Any]:
+    """Ask a run to stop; your own, or any as an administrator."""
+    identity = _identity(request)
+    run = await selectors.get_run(identity, run_id)
+    if run["user_id"] != str(identity.user_id):
+        check(identity, "governance.change_run")
+    if not await watch.cancel(run_id) and not await background.withdraw(run_id):
+        raise Problem("conflict", "The run has ended already.")
+    return Status(202, run)
+
+
+@conversations.get(
+    "/{conversation_id}", response={200: ConversationOut, **REFUSALS}, auth=Requires("governance.view_run", where="tenant")
+)
+async def get_conversation(request: HttpRequest, conversation_id: UUID) -> dict[str, Any]:
+    """Show a conversation with its runs."""
+    return await selectors.get_conversation(_identity(request), conversation_id)

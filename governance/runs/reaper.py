@@ -1,0 +1,61 @@
+"""Ending the runs of processes that died: what was stored is kept, one `run.failed`, one row."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from agents.guard import Lease, Settlement, scripts, settle
+from agents.guard.admission import LEASES, events_key
+from agents.providers.base import Usage
+from governance.runs import record
+from governance.runs.orchestrator import last_event
+from governance.runs.stream import DELTA
+from qualisys import redis as qredis
+from qualisys.problems import Problem
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 100
+
+
+async def reap() -> int:
+    """Settle every run whose process is gone or whose lease has expired; return how many."""
+    flat = await qredis.client().run(scripts.ORPHANS, [LEASES], [AT_ONCE], deadline=2)
+    ended = 0
+    for run, payload in zip(flat[::2], flat[1::2], strict=True):
+        ended += await _end(run.decode(), orjson.loads(payload))
+    return ended
+
+
+async def _end(run_id: str, start: dict[str, Any]) -> bool:
+    rows = await qredis.client().call("XRANGE", events_key(run_id), "-", "+", deadline=2)
+    position, text = 0, ""
+    for entry, fields in rows:
+        position = int(entry.split(b"-")[0])
+        values = dict(zip(fields[::2], fields[1::2], strict=True))
+        if values[b"e"] == DELTA.encode():
+            text += values[b"d"].decode()
+    began = datetime.fromisoformat(start["created_at"])
+    detail = "The process that executed this run died. What it had written so far is kept; run it again."
+    end = record.End(
+        status="failed",
+        output=text,
+        problem=Problem("worker_lost", detail),
+        # What the model used is unknown: the input by its bytes, the output as all that was reserved.
+        usage=Usage(len(start["input"].encode()) // 3, int(start["reserve_tokens"]), estimated=True),
+        milliseconds=round((datetime.now(UTC) - began).total_seconds() * 1000),
+    )
+    name, data = last_event(start, end)
+    lease = Lease(UUID(run_id), UUID(start["tenant_id"]), start["agent_id"], UUID(start["conversation_id"]))
+    result = orjson.dumps({**record.shown(start, end), "tenant_id": start["tenant_id"]})
+    ended = await settle(
+        lease, Settlement(position + 1, name, data, result, record.entry(start, end)), deadline=2
+    )
+    if ended:
+        logger.warning("run %s was ended in place of its process", run_id)
+    return ended

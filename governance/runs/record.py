@@ -1,0 +1,151 @@
+"""A run as it is shown, logged and stored: three views of one ending, built once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from agents import providers
+from agents.providers.base import Usage
+from governance.runs.conversation import Context
+from governance.runs.request import RunRequest
+from qualisys.problems import Problem
+from tenants.effective import Effective
+from tenants.identity import Identity
+
+#: How the log words the end of a run.
+LOG_STATUS = {
+    "completed": "success",
+    "truncated": "success",
+    "awaiting_approval": "success",
+    "cancelled": "cancelled",
+    "failed": "error",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What is fixed when a run begins; a reaper can end the run with nothing else."""
+
+    run_id: UUID
+    tenant_id: UUID
+    user_id: UUID
+    agent_id: str
+    version: str
+    version_reason: str
+    content_hash: str
+    provider: str
+    model: str
+    demo: bool
+    customized: bool
+    conversation_id: UUID
+    input: str
+    documents: list[dict[str, Any]]
+    parameters: dict[str, Any]
+    created_at: str
+
+    def payload(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return {name: _plain(getattr(self, name)) for name in self.__slots__}
+
+
+@dataclass(slots=True)
+class End:
+    """How a run ended."""
+
+    status: str
+    output: str = ""
+    structured: Any = None
+    problem: Problem | None = None
+    usage: Usage = field(default_factory=Usage)
+    milliseconds: int = 0
+    first_token_ms: int | None = None
+    gates: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, UUID) else value
+
+
+def begin(run_id: UUID, identity: Identity, effective: Effective, request: RunRequest, context: Context) -> Start:
+    """Return the start of a run that has just been asked for."""
+    return Start(
+        run_id=run_id,
+        tenant_id=context.tenant_id,
+        user_id=identity.user_id,
+        agent_id=effective.agent.agent_id,
+        version=str(effective.version.number),
+        version_reason=effective.reason,
+        content_hash=effective.version.content_hash,
+        provider=effective.provider,
+        model=effective.model,
+        demo=providers.is_demo(effective.provider),
+        customized=effective.customized,
+        conversation_id=context.conversation_id,
+        input=request.input,
+        documents=[dict(document) for document in request.documents],
+        parameters=dict(request.parameters),
+        created_at=datetime.now(UTC).isoformat(),
+    )
+
+
+def shown(start: dict[str, Any], end: End | None = None, status: str = "running") -> dict[str, Any]:
+    """Return a run in the contract's shape; without an end it is still under way."""
+    end = end or End(status)
+    return {
+        "run_id": start["run_id"],
+        "agent_id": start["agent_id"],
+        "version": start["version"],
+        "version_reason": start["version_reason"],
+        "status": end.status,
+        "output": end.output,
+        "structured_output": end.structured,
+        "problem": problem_of(end, start["run_id"]),
+        "tokens_used": end.usage.input_tokens + end.usage.output_tokens,
+        "usage": {
+            "input_tokens": end.usage.input_tokens,
+            "output_tokens": end.usage.output_tokens,
+            "estimated": end.usage.estimated,
+        },
+        "execution_time_ms": end.milliseconds,
+        "conversation_id": start["conversation_id"],
+        "gates": end.gates,
+        "created_at": start["created_at"],
+        "demo": start["demo"],
+        "user_id": start["user_id"],
+        "input": start["input"],
+        "documents": [document["name"] for document in start["documents"]],
+    }
+
+
+def problem_of(end: End, run_id: str) -> dict[str, Any] | None:
+    """Return the problem's document, which names the run."""
+    return {**end.problem.document(), "run_id": run_id} if end.problem else None
+
+
+def entry(start: dict[str, Any], end: End) -> bytes:
+    """Return the spool entry: the run's row and its log row in one."""
+    code = end.problem.code if end.problem else ""
+    status = "timeout" if code == "agent_timeout" else LOG_STATUS[end.status]
+    return orjson.dumps(
+        {
+            **start,
+            "status": end.status,
+            "log_status": status,
+            "output": end.output,
+            "structured_output": end.structured,
+            "problem": problem_of(end, start["run_id"]),
+            "error_code": code,
+            "error_message": end.problem.detail[:1000] if end.problem else "",
+            "input_tokens": end.usage.input_tokens,
+            "output_tokens": end.usage.output_tokens,
+            "usage_estimated": end.usage.estimated,
+            "execution_time_ms": end.milliseconds,
+            "first_token_ms": end.first_token_ms,
+            "finished_at": datetime.now(UTC).isoformat(),
+        }
+    )

@@ -1,0 +1,79 @@
+"""Server-sent events: the shortest way from a run's log to a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+
+from governance.runs.stream import Event
+from tenants.authentication import still_holds
+from tenants.identity import Identity
+
+HEARTBEAT = 15
+#: Seconds between two looks at whether the reader may still read.
+RECHECK = 2
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+def frame(run_id: UUID, event: Event) -> bytes:
+    """Return one event in the wire format."""
+    return b"id: %s-%d\nevent: %s\ndata: %s\n\n" % (
+        str(run_id).encode(),
+        event.position,
+        event.name.encode(),
+        event.json,
+    )
+
+
+class EventStream(HttpResponse):
+    """A response that relays a run's events until it ends or the reader is gone or no longer admitted."""
+
+    def __init__(self, run_id: UUID, events: AsyncIterator[Event], identity: Identity) -> None:
+        super().__init__(content_type="text/event-stream; charset=utf-8")
+        self["Cache-Control"] = "no-cache, no-store"
+        self["X-Accel-Buffering"] = "no"
+        self.run_id, self.events, self.identity = run_id, events, identity
+
+    async def stream(self, send: Send, gone: asyncio.Event) -> None:
+        """Write the events; a client that is gone or refused ends the reading, not the run."""
+        headers = [(name.lower().encode(), value.encode("latin1")) for name, value in self.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        tasks = [
+            asyncio.create_task(self._relay(send)),
+            asyncio.create_task(self._watch(send)),
+            asyncio.create_task(_wait(gone)),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if not gone.is_set():
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _relay(self, send: Send) -> None:
+        prefix = b"id: " + str(self.run_id).encode() + b"-"
+        async for event in self.events:
+            body = prefix + b"%d\nevent: %s\ndata: %s\n\n" % (event.position, event.name.encode(), event.json)
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def _watch(self, send: Send) -> None:
+        beats = 0
+        while True:
+            await asyncio.sleep(RECHECK)
+            beats += 1
+            if not await still_holds(self.identity):
+                return
+            if beats * RECHECK >= HEARTBEAT:
+                beats = 0
+                await send({"type": "http.response.body", "body": b": still here\n\n", "more_body": True})
+
+
+async def _wait(gone: asyncio.Event) -> None:
+    await gone.wait()

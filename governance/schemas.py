@@ -1,0 +1,127 @@
+"""Shapes of runs, conversations and discovery."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+from uuid import UUID
+
+from ninja import Schema
+from pydantic import ConfigDict, Field
+
+from governance.runs.request import Upload
+from qualisys.problems import invalid
+
+
+class FileIn(Schema):
+    """A file inside a JSON body."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=255, examples=["requirements.md"])
+    content: str = Field(description="The file's bytes in base64.", examples=["IyBSZXF1aXJlbWVudHMK"])
+
+    def upload(self, index: int) -> Upload:
+        """Return the file; raise a `validation_error` where the content is not base64."""
+        try:
+            return Upload(self.name, base64.b64decode(self.content, validate=True))
+        except (binascii.Error, ValueError) as error:
+            raise invalid(f"files.{index}.content", "base64", "Send the file's bytes in base64.") from error
+
+
+class RunIn(Schema):
+    """What is asked of an agent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input: str = Field(default="", max_length=2_000_000, examples=["REQ-1 The portal shall sign users out after 15 min."])
+    files: list[FileIn] = Field(default_factory=list, max_length=10)
+    artifacts: list[UUID] = Field(default_factory=list, max_length=0, description="Not available yet.")
+    conversation_id: UUID | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class UsageOut(Schema):
+    """Tokens of a run; `estimated` where the provider did not say."""
+
+    input_tokens: int
+    output_tokens: int
+    estimated: bool
+
+
+class RunOut(Schema):
+    """A run."""
+
+    run_id: UUID
+    agent_id: str
+    version: str = Field(examples=["1.0.0"])
+    version_reason: str = Field(examples=["stable"])
+    status: str = Field(examples=["completed"])
+    output: str
+    structured_output: Any = None
+    problem: dict[str, Any] | None = None
+    tokens_used: int
+    usage: UsageOut
+    execution_time_ms: int
+    conversation_id: UUID
+    gates: list[dict[str, Any]] = []
+    created_at: str
+    demo: bool
+    input: str = ""
+    documents: list[str] = []
+    user_id: UUID
+
+
+class AgentCard(Schema):
+    """An agent as members discover it: never a prompt."""
+
+    agent_id: str
+    name: str
+    description: str
+    tags: list[str]
+    icon: str
+    version: str
+    may_run: bool = Field(description="Whether your role may run it, or only read its runs.")
+
+
+class AgentDetail(AgentCard):
+    """What a member needs to run an agent."""
+
+    phase: str
+    input_types: list[str]
+    structured: bool = Field(description="Whether answers are JSON documents of a fixed schema.")
+    timeout_seconds: int
+    approval_gates: list[dict[str, Any]]
+
+
+class ConversationOut(Schema):
+    """A conversation with its runs, oldest first."""
+
+    conversation_id: UUID
+    agent_id: str
+    version: str
+    user_id: UUID
+    title: str
+    created_at: str
+    runs: list[RunOut]
+
+
+class VersionMetrics(Schema):
+    """One version's executions of the last 24 hours."""
+
+    version: str
+    runs: int
+    error_rate: float
+    timeouts: int
+    tokens: int
+    p50_ms: int
+    p95_ms: int
+
+
+class MetricsOut(Schema):
+    """An agent's last 24 hours in your organisation."""
+
+    agent_id: str
+    hours: int = 24
+    versions: list[VersionMetrics]

@@ -1,0 +1,14 @@
+"""A tenant's pages about agents and runs."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from governance import views
+
+urlpatterns = [
+    path("", views.agents, name="agents"),
+    path("agents/<str:agent_id>/", views.agent, name="agent"),
+    path("runs/", views.runs, name="runs"),
+    path("runs/<uuid:run_id>/", views.run, name="run"),
+]

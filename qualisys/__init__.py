@@ -1,0 +1,1 @@
+"""QUALISYS: a self-hosted, multi-tenant governance portal for AI agents."""

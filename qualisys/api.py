@@ -1,0 +1,87 @@
+"""The REST API: one Ninja instance that composes the apps' routers by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from ninja.parser import Parser
+from ninja.renderers import BaseRenderer
+
+from qualisys.problems import FieldError, Problem
+from qualisys.responses import problem_response
+from qualisys.text import unstorable
+
+
+class OrjsonParser(Parser):
+    """Reads bodies strictly: no NaN, no lone surrogates, bounded depth, no NUL."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        """Return the JSON of the body; raise a `validation_error` for anything else."""
+        try:
+            value = orjson.loads(request.body)
+        except orjson.JSONDecodeError as error:
+            raise Problem("validation_error", f"The body is not valid JSON: {error}"[:300]) from error
+        if unstorable(value):
+            raise Problem("validation_error", "NUL characters and lone surrogates are not accepted.")
+        return value
+
+
+class OrjsonRenderer(BaseRenderer):
+    """Writes bodies fast, times as RFC 3339."""
+
+    media_type = "application/json"
+
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:
+        """Return `data` as JSON."""
+        return orjson.dumps(data, default=str, option=orjson.OPT_UTC_Z)
+
+
+api = NinjaAPI(
+    title="QUALISYS",
+    version="1",
+    description="Governed AI agents: registry, runs, streams. Errors are RFC 9457 problem documents with a `code`.",
+    docs_url="/docs",
+    openapi_url="/openapi.json",
+    parser=OrjsonParser(),
+    renderer=OrjsonRenderer(),
+    urls_namespace="api",
+)
+
+
+@api.exception_handler(Problem)
+def refuse(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Answer with the problem's document."""
+    return problem_response(problem, getattr(request, "request_id", ""))
+
+
+@api.exception_handler(ValidationError)
+def refuse_input(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """Answer input that has the wrong shape, naming each field."""
+    errors: list[FieldError] = [
+        {
+            "field": ".".join(str(part) for part in line["loc"] if part not in ("body", "query", "path", "data")) or "body",
+            "rule": line["type"],
+            "message": line["msg"].removeprefix("Value error, "),
+        }
+        for line in error.errors
+    ]
+    detail = f"{errors[0]['field']}: {errors[0]['message']}" if errors else "The request is not valid."
+    return refuse(request, Problem("validation_error", detail, errors=errors))
+
+
+@api.exception_handler(HttpError)
+def refuse_http(request: HttpRequest, error: HttpError) -> HttpResponse:
+    """Answer what Ninja itself refuses."""
+    code = "not_authenticated" if error.status_code == 401 else "validation_error"
+    return refuse(request, Problem(code, str(error)))
+
+
+api.add_router("/auth", "tenants.api.auth")
+api.add_router("/admin/agents", "versions.api.router")
+api.add_router("/agents", "governance.api.agents")
+api.add_router("/runs", "governance.api.runs")
+api.add_router("/conversations", "governance.api.conversations")

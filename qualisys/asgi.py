@@ -1,0 +1,59 @@
+"""The web process: lean API, stock pages, sockets, and what a process does from its first to its last moment."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qualisys.settings")
+django.setup()
+
+from channels.routing import URLRouter  # noqa: E402 - Django must be set up first
+from django.conf import settings  # noqa: E402
+from django.core.handlers.asgi import ASGIHandler  # noqa: E402
+from django.urls import path  # noqa: E402
+from django.utils.module_loading import import_string  # noqa: E402
+
+from qualisys import redis as qredis  # noqa: E402
+from qualisys.handler import ApiHandler  # noqa: E402
+from qualisys.pulse import pulse  # noqa: E402
+
+API_PREFIXES = ("/api/", "/v1/")
+
+_api = ApiHandler()
+_pages = ASGIHandler()
+_sockets = URLRouter([path(route, import_string(consumer).as_asgi()) for route, consumer in settings.SOCKETS])
+
+Call = Callable[..., Awaitable[Any]]
+
+
+async def application(scope: dict[str, Any], receive: Call, send: Call) -> None:
+    """Serve one connection, or the process's own life."""
+    if scope["type"] == "http":
+        handler = _api if scope["path"].startswith(API_PREFIXES) else _pages
+        await handler(scope, receive, send)
+    elif scope["type"] == "websocket":
+        await _sockets(scope, receive, send)
+    elif scope["type"] == "lifespan":
+        await _live(receive, send)
+
+
+async def _live(receive: Call, send: Call) -> None:
+    """Start the heartbeat, keep going, stop it; what came up at start-up is never collected again."""
+    await receive()
+    heart = pulse()
+    heart.on_tick += [import_string(name) for name in settings.PULSE_TICKS]
+    await heart.start()
+    gc.collect()
+    gc.freeze()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    for name in settings.SHUTDOWN:
+        await import_string(name)()
+    await heart.stop()
+    await qredis.close()
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,79 @@
+"""Background work, always for somebody: a task names its tenant or the platform, or it is refused."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from uuid import UUID
+
+from celery import Celery, Task
+from celery.schedules import crontab
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from qualisys import audit, tenancy
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qualisys.settings")
+
+app = Celery("qualisys")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_default_queue="default",
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"visibility_timeout": 7200},
+    task_ignore_result=True,
+    worker_hijack_root_logger=False,
+    beat_schedule={
+        "log partitions": {"task": "governance.ensure_partitions", "schedule": crontab(minute=7, hour="*/6")},
+        "requeue runs": {"task": "governance.requeue_runs", "schedule": 60.0},
+    },
+    task_routes={"governance.ensure_partitions": {"queue": "maintenance"}},
+)
+app.autodiscover_tasks(["governance"])
+
+TENANT_HEADER = "qualisys_tenant"
+
+
+class WrongTenant(Exception):  # noqa: N818
+    """A task names no tenant, an unknown one, or one whose schema is another; it does nothing."""
+
+
+class TenantTask(Task):  # type: ignore[misc]
+    """A task that runs as the tenant that sent it, and only as that one."""
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Send the task with the current tenant's id and schema."""
+        tenant = tenancy.tenant()
+        headers = {**(options.pop("headers", None) or {}), TENANT_HEADER: [str(tenant.id), tenant.schema]}
+        return super().apply_async(args, kwargs, headers=headers, **options)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        tenant = self._tenant()
+        with tenancy.use(tenant), audit.acting(audit.Actor(f"system:task:{self.name}", str(self.request.id or ""))):
+            return super().__call__(*args, **kwargs)
+
+    def _tenant(self) -> tenancy.Tenant:
+        named = self.request.get(TENANT_HEADER) or (self.request.headers or {}).get(TENANT_HEADER)
+        if not named or len(named) != 2:
+            raise WrongTenant(f"task {self.name} does not say for which tenant it is")
+        find = import_string(f"{settings.TENANT_DIRECTORY}.load_tenant")
+        try:
+            tenant: tenancy.Tenant | None = find(str(UUID(named[0])))
+        except ValueError:
+            tenant = None
+        if tenant is None or tenant.schema != named[1]:
+            raise WrongTenant(f"task {self.name} is for tenant {named[0]} in schema {named[1]}, which does not exist")
+        if tenant.status != "active":
+            raise WrongTenant(f"task {self.name} is for {tenant.schema}, which is {tenant.status}")
+        return tenant
+
+
+class PlatformTask(Task):  # type: ignore[misc]
+    """A task of the platform itself; its name is the reason."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with tenancy.use(tenancy.platform(f"task {self.name}")), audit.acting(audit.Actor(f"system:task:{self.name}")):
+            return super().__call__(*args, **kwargs)

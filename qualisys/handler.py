@@ -1,0 +1,159 @@
+"""The lean door of the API: Django's URLs and views without a thread per request.
+
+Django's stock ASGI handler gives every request a thread and every synchronous middleware two more hops. Hot
+routes need neither: this handler authenticates once, enters the tenancy context and calls the view on the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol, cast
+
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.http import HttpRequest, HttpResponseBase
+from django.http.request import split_domain_port
+from django.urls import set_script_prefix
+from django.utils.module_loading import import_string
+
+from qualisys import audit, idempotency, tenancy
+from qualisys.middleware import request_id_from
+from qualisys.problems import Problem
+from qualisys.redis import RedisUnavailable
+from qualisys.responses import problem_response
+
+logger = logging.getLogger(__name__)
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MAX_BODY = 16 * 1024 * 1024
+#: Stands for a body that was too large to keep.
+_TOO_LARGE = b"\x00too large"
+
+
+class Streaming(Protocol):
+    """A response that writes itself, so that a relayed chunk passes no layer it does not need."""
+
+    async def stream(self, send: Send, gone: asyncio.Event) -> None: ...
+
+
+class ApiHandler(ASGIHandler):
+    """Serves `/api/` and `/v1/`."""
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """Use one async function where the pages have a list of middleware."""
+        self._view_middleware: list[Any] = []
+        self._template_response_middleware: list[Any] = []
+        self._exception_middleware: list[Any] = []
+        self._middleware_chain = cast(Any, self._respond)
+        self._authenticate = import_string(settings.AUTHENTICATOR)
+        self._credentials = import_string(settings.AUTHENTICATOR.rsplit(".", 1)[0] + ".Credentials")
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Read the request, answer it, and notice when the caller is gone."""
+        body = await _read_body(receive)
+        if body is None:
+            return
+        set_script_prefix("/")
+        gone = asyncio.Event()
+        listener: asyncio.Task[None] | None = None
+        request = ASGIRequest(dict(scope), io.BytesIO(body))
+        request.too_large = body is _TOO_LARGE  # type: ignore[attr-defined]
+
+        def listen() -> asyncio.Event:
+            # Only routes that wait pay for a task that listens.
+            nonlocal listener
+            if listener is None:
+                listener = asyncio.create_task(_listen(receive, gone))
+            return gone
+
+        request.listen = listen  # type: ignore[attr-defined]
+        try:
+            response = await self._respond(request)
+            if hasattr(response, "stream"):
+                listen()
+                await cast(Streaming, response).stream(send, gone)
+            else:
+                await self.send_response(response, send)
+                response.close()
+        finally:
+            if listener is not None:
+                listener.cancel()
+
+    async def _respond(self, request: ASGIRequest) -> HttpResponseBase:
+        request_id = request_id_from(request.META.get("HTTP_X_REQUEST_ID"))
+        request.request_id = request_id  # type: ignore[attr-defined]
+        try:
+            response = await self._inside(request, request_id)
+        except Problem as problem:
+            response = problem_response(problem, request_id)
+        except RedisUnavailable:
+            detail = "A part of the installation is away. Nothing was started; try again in a few seconds."
+            response = problem_response(Problem("guard_unavailable", detail, headers={"Retry-After": "2"}), request_id)
+        except Exception:
+            logger.exception("request %s %s failed", request.method, request.path)
+            detail = "The fault is on our side and was logged. Give your administrator the request id."
+            response = problem_response(Problem("internal_error", detail), request_id)
+        response["X-Request-Id"] = request_id
+        response["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    async def _inside(self, request: ASGIRequest, request_id: str) -> HttpResponseBase:
+        if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            raise Problem("validation_error", "NUL characters are not accepted in an address.")
+        if request.too_large:  # type: ignore[attr-defined]
+            raise Problem("payload_too_large", f"A request may have {MAX_BODY // 1024 // 1024} MB at most.")
+        headers = {key.decode("latin1"): value.decode("latin1") for key, value in request.scope["headers"]}
+        host = split_domain_port(headers.get("host", ""))[0]
+        identity = await self._authenticate(self._credentials(host, headers))
+        request.identity = identity  # type: ignore[attr-defined]
+        if identity is not None and identity.kind == "session":
+            _check_origin(request, headers)
+        context = tenancy.platform("answer an unauthenticated request")
+        actor_id = "anonymous"
+        if identity is not None:
+            context = identity.tenant or tenancy.platform("platform API")
+            actor_id = identity.actor_id
+        with tenancy.use(context), audit.acting(audit.Actor(actor_id, request_id)):
+            if request.method == "POST" and "idempotency-key" in headers:
+                return await idempotency.once(request, headers["idempotency-key"], self._get_response_async)
+            return cast(HttpResponseBase, await self._get_response_async(request))
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return the request's body, or None if the caller left meanwhile. Past the limit nothing is kept."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= MAX_BODY:
+            parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts) if size <= MAX_BODY else _TOO_LARGE
+
+
+async def _listen(receive: Receive, gone: asyncio.Event) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+
+def _check_origin(request: HttpRequest, headers: dict[str, str]) -> None:
+    """A browser's session is only good from the product's own pages: same origin and CSRF token."""
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    from ninja.utils import check_csrf
+
+    if check_csrf(request) is not None:
+        raise Problem("permission_denied", "The CSRF token is missing or wrong. Reload the page and try again.")

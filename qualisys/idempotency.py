@@ -1,0 +1,100 @@
+"""One `Idempotency-Key`, one effect: the first request does the work, the others get its answer.
+
+The claim and the stored answer live in Redis for a day, under the caller and the key. The fingerprint of method,
+path and body travels with them, so the same key with another body is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from qualisys import redis as qredis
+from qualisys.problems import Problem, invalid
+from qualisys.responses import problem_response
+
+DAY = 24 * 3600
+#: Seconds a claim holds without an answer; longer than any synchronous run.
+CLAIM = 180
+#: Seconds a duplicate waits for the first one's answer.
+WAIT = 130
+
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+Inner = Callable[[Any], Awaitable[Any]]
+
+
+async def once(request: HttpRequest, key: str, inner: Inner) -> HttpResponseBase:
+    """Answer `request` through `inner` unless this key did it already; raise `conflict` where it cannot be told."""
+    identity = getattr(request, "identity", None)
+    if identity is None:
+        return await inner(request)  # type: ignore[no-any-return]
+    if not _KEY.fullmatch(key):
+        raise invalid("Idempotency-Key", "format", "Use 1 to 200 printable characters without spaces.")
+    tenant = identity.tenant.id if identity.tenant else "platform"
+    name = f"idem:{tenant}:{identity.user_id}:{sha256(key.encode()).hexdigest()}"
+    fingerprint = sha256(f"{request.method} {request.get_full_path()}\n".encode() + request.body).hexdigest()
+    redis = qredis.client()
+    claim = orjson.dumps({"fingerprint": fingerprint})
+    if await redis.call("SET", name, claim, "NX", "EX", CLAIM) is None:
+        return await _answer_of(name, fingerprint)
+    request.idempotency_key = name  # type: ignore[attr-defined]
+    try:
+        response = await inner(request)
+    except Problem as problem:
+        if "run_id" not in (problem.extra or {}):
+            await redis.call("DEL", name)
+            raise
+        # Something ran, so a retry with this key must not run it again.
+        response = problem_response(problem, getattr(request, "request_id", ""))
+        await redis.call("SET", name, _stored(fingerprint, response), "EX", DAY)
+        return response
+    except BaseException:
+        await redis.call("DEL", name)
+        raise
+    if hasattr(response, "stream") or response.status_code >= 500 or response.status_code == 429:
+        # A stream cannot be stored and a failure may be tried again; neither blocks the key.
+        await redis.call("DEL", name)
+    else:
+        await redis.call("SET", name, _stored(fingerprint, response), "EX", DAY)
+    return response  # type: ignore[no-any-return]
+
+
+async def _answer_of(name: str, fingerprint: str) -> HttpResponse:
+    deadline = asyncio.get_running_loop().time() + WAIT
+    pause = 0.01
+    while asyncio.get_running_loop().time() < deadline:
+        raw = await qredis.client().call("GET", name)
+        if raw is None:
+            break
+        stored = orjson.loads(raw)
+        if stored["fingerprint"] != fingerprint:
+            raise Problem("conflict", "This Idempotency-Key was used for another request. Use a new one.")
+        if "status" in stored:
+            response = HttpResponse(base64.b64decode(stored["body"]), status=stored["status"])
+            for header, value in stored["headers"].items():
+                response[header] = value
+            return response
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 0.25)
+    raise Problem(
+        "conflict", "The first request with this key has not been answered. Try again.", headers={"Retry-After": "5"}
+    )
+
+
+def _stored(fingerprint: str, response: HttpResponse) -> bytes:
+    return orjson.dumps(
+        {
+            "fingerprint": fingerprint,
+            "status": response.status_code,
+            "headers": dict(response.items()),
+            "body": base64.b64encode(response.content).decode(),
+        }
+    )

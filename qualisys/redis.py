@@ -1,0 +1,185 @@
+"""One connection, many callers: every command of one loop turn leaves in one write.
+
+A pool of connections costs a lock and a socket per command; one multiplexed connection answers in order, so a
+deque of futures is all the book-keeping. Every command has a deadline, because a frozen server is not a dead one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import hashlib
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+
+import hiredis
+import redis
+from django.conf import settings
+
+Arg = str | bytes | int | float
+
+#: Seconds a command may take before its caller is told that Redis is unavailable.
+DEADLINE = 0.25
+#: Seconds the oldest command may be unanswered before the connection counts as broken.
+STALLED = 1.0
+
+
+class RedisUnavailable(Exception):  # noqa: N818
+    """Redis is dead, frozen or unreachable; what needs it fails closed."""
+
+
+class Script:
+    """A Lua script, sent by its digest and once in full where the server does not know it."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.reader = hiredis.Reader()
+        self.waiting: deque[asyncio.Future[Any]] = deque()
+        self.out: list[bytes] = []
+        self.loop = asyncio.get_running_loop()
+        self.oldest = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.reader.feed(data)
+        self.oldest = self.loop.time()
+        while (reply := self.reader.gets()) is not False:
+            future = self.waiting.popleft()
+            if future.done():
+                continue
+            if isinstance(reply, hiredis.ReplyError):
+                future.set_exception(redis.ResponseError(str(reply)))
+            else:
+                future.set_result(reply)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+        while self.waiting:
+            future = self.waiting.popleft()
+            if not future.done():
+                future.set_exception(RedisUnavailable("the connection to Redis was lost"))
+
+    def send(self, *args: Arg) -> asyncio.Future[Any]:
+        if not self.waiting:
+            self.oldest = self.loop.time()
+        if not self.out:
+            self.loop.call_soon(self.flush)
+        self.out.append(hiredis.pack_command(args))
+        future = self.loop.create_future()
+        self.waiting.append(future)
+        return future
+
+    def flush(self) -> None:
+        out, self.out = self.out, []
+        if self.transport is not None:
+            self.transport.write(b"".join(out))
+
+    @property
+    def usable(self) -> bool:
+        """Not closed, and not silent for longer than STALLED while commands wait."""
+        if self.transport is None or self.transport.is_closing():
+            return False
+        return not self.waiting or self.loop.time() - self.oldest < STALLED
+
+
+class Redis:
+    """The multiplexed connection of one event loop; reconnects on the next command after a loss."""
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)
+        self._connection: _Connection | None = None
+        self._connecting: asyncio.Task[_Connection] | None = None
+
+    async def call(self, *args: Arg, deadline: float = DEADLINE) -> Any:
+        """Send one command and return its reply (bytes, int, list or None).
+
+        Raises RedisUnavailable after `deadline` seconds or without a server, redis.ResponseError for a refusal.
+        """
+        try:
+            async with asyncio.timeout(deadline):
+                connection = self._connection
+                if connection is None or not connection.usable:
+                    connection = await self._connect()
+                return await connection.send(*args)
+        except (TimeoutError, OSError) as error:
+            raise RedisUnavailable(f"Redis did not answer within {deadline} s") from error
+
+    async def run(self, script: Script, keys: Sequence[Arg], args: Sequence[Arg], deadline: float = DEADLINE) -> Any:
+        """Run `script` atomically and return its reply."""
+        try:
+            return await self.call("EVALSHA", script.digest, len(keys), *keys, *args, deadline=deadline)
+        except redis.ResponseError as error:
+            if "NOSCRIPT" not in str(error):
+                raise
+            return await self.call("EVAL", script.source, len(keys), *keys, *args, deadline=deadline)
+
+    async def close(self) -> None:
+        """Close the connection; commands under way fail."""
+        if self._connection is not None and self._connection.transport is not None:
+            self._connection.transport.close()
+        self._connection = None
+
+    async def _connect(self) -> _Connection:
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.create_task(self._open())
+        return await asyncio.shield(self._connecting)
+
+    async def _open(self) -> _Connection:
+        if self._connection is not None and self._connection.transport is not None:
+            self._connection.transport.abort()
+        loop = asyncio.get_running_loop()
+        url = self._url
+        async with asyncio.timeout(2):
+            if url.scheme == "unix":
+                _, connection = await loop.create_unix_connection(_Connection, url.path)
+            else:
+                tls = True if url.scheme == "rediss" else None
+                _, connection = await loop.create_connection(
+                    _Connection, url.hostname or "127.0.0.1", url.port or 6379, ssl=tls
+                )
+            if url.password:
+                user = (unquote(url.username),) if url.username else ()
+                await connection.send("AUTH", *user, unquote(url.password))
+            if url.scheme != "unix" and url.path.strip("/"):
+                await connection.send("SELECT", url.path.strip("/"))
+        self._connection = connection
+        return connection
+
+
+_clients: dict[asyncio.AbstractEventLoop, Redis] = {}
+
+
+def client() -> Redis:
+    """Return the running loop's connection."""
+    loop = asyncio.get_running_loop()
+    found = _clients.get(loop)
+    if found is None:
+        for closed in [each for each in _clients if each.is_closed()]:
+            del _clients[closed]
+        found = _clients[loop] = Redis(settings.REDIS_URL)
+    return found
+
+
+async def close() -> None:
+    """Close the running loop's connection, at the end of its life."""
+    found = _clients.pop(asyncio.get_running_loop(), None)
+    if found is not None:
+        with contextlib.suppress(OSError):
+            await found.close()
+
+
+@functools.cache
+def sync_client() -> redis.Redis:
+    """Return the process's blocking client, for code in threads and tasks off the run path."""
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)

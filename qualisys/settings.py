@@ -1,0 +1,259 @@
+"""One settings file. The environment is parsed once, typed, and refused with a clear line when it is wrong."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+from qualisys.environment import LOCAL_HOSTS, database_parts, load_environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENV = load_environment()
+
+DEBUG = ENV.debug
+SECRET_KEY = ENV.secret_key.get_secret_value()
+ALLOWED_HOSTS = ENV.allowed_hosts
+QUALISYS_HOME = ENV.qualisys_home
+STATE_DIR = QUALISYS_HOME
+
+# --- apps: one arrow, governance -> tenants -> versions -> agents -> qualisys ---------------------------------
+SHARED_APPS = [
+    "django.contrib.contenttypes",
+    "qualisys",
+    "agents",
+    "versions",
+    "tenants",
+    "governance",
+    "governance.audit",
+    "django_tenants",
+    "unfold",
+    "django.contrib.auth",
+    "django.contrib.admin",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "guardian",
+    "django_htmx",
+    "django_prometheus",
+    "channels",
+]
+TENANT_APPS = ["governance", "guardian"]
+INSTALLED_APPS = [*SHARED_APPS]
+
+# --- tenancy ---------------------------------------------------------------------------------------------------
+TENANT_MODEL = "tenants.Tenant"
+TENANT_DOMAIN_MODEL = "tenants.Host"
+DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
+TENANT_DIRECTORY = "tenants.directory"
+AUTHENTICATOR = "tenants.authentication.authenticate"
+CHANGE_POLICY = "qualisys.changes.allow"
+EVENT_HANDLERS = ["qualisys.stale.handle"]
+
+# --- database: a process is the app or, for migrations and maintenance, the owner --------------------------------
+DATABASE_ROLE = ENV.database_role
+DATABASE_APP_ROLE = database_parts(ENV.database_url.get_secret_value())["USER"]
+_database = ENV.database
+_options: dict[str, Any] = {"connect_timeout": 5, **_database.pop("OPTIONS")}
+if DATABASE_ROLE == "app":
+    _options["pool"] = {"min_size": 1, "max_size": 24, "timeout": 5}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        "ENGINE": "qualisys.database",
+        **_database,
+        "OPTIONS": _options,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- redis -----------------------------------------------------------------------------------------------------
+REDIS_URL = ENV.redis_url.get_secret_value()
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_FUNCTION": "qualisys.database.keys.tenant_key",
+    }
+}
+CELERY_BROKER_URL = REDIS_URL
+
+# --- web -------------------------------------------------------------------------------------------------------
+ROOT_URLCONF = "qualisys.urls_tenant"
+PUBLIC_SCHEMA_URLCONF = "qualisys.urls_platform"
+ASGI_APPLICATION = "qualisys.asgi.application"
+SOCKETS = [
+    ("ws/agents/<str:agent_id>/", "governance.consumers.AgentConsumer"),
+    ("ws/runs/<uuid:run_id>/", "governance.consumers.RunConsumer"),
+]
+PULSE_TICKS = ["governance.runs.watch.tick"]
+SHUTDOWN = ["governance.runs.orchestrator.shut_down", "agents.providers.close"]
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "qualisys.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "tenants.middleware.HostMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "tenants.middleware.MembershipMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "qualisys.middleware.ProblemMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "tenants.context.portal",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"
+STATIC_ROOT = STATE_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+APPEND_SLASH = True
+
+# --- people ----------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "tenants.User"
+AUTHENTICATION_BACKENDS = ["tenants.backends.RoleBackend", "guardian.backends.ObjectPermissionBackend"]
+ANONYMOUS_USER_NAME = None
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "/"
+SESSION_ENGINE = "tenants.sessions"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "qualisys.errors.csrf_failure"
+
+# --- transport security: the embedded installation speaks HTTP on loopback, any other sits behind TLS -------------
+SECURE_TRANSPORT = not set(ALLOWED_HOSTS) <= set(LOCAL_HOSTS)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_TRANSPORT
+SECURE_SSL_REDIRECT = SECURE_TRANSPORT
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE_TRANSPORT else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_TRANSPORT
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE_TRANSPORT else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ("/admin/", "/api/v1/docs"),
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+    },
+}
+
+# --- model providers -------------------------------------------------------------------------------------------
+def _provider(base_url: str, key: str) -> dict[str, str]:
+    return {"base_url": base_url.rstrip("/"), "api_key": key}
+
+
+PROVIDERS: dict[str, dict[str, str]] = {}
+if ENV.openai_api_key:
+    PROVIDERS["openai"] = _provider(
+        ENV.openai_base_url or "https://api.openai.com/v1", ENV.openai_api_key.get_secret_value()
+    )
+if ENV.anthropic_api_key:
+    PROVIDERS["anthropic"] = _provider(
+        ENV.anthropic_base_url or "https://api.anthropic.com/v1", ENV.anthropic_api_key.get_secret_value()
+    )
+if ENV.vllm_base_url:
+    PROVIDERS["vllm"] = _provider(ENV.vllm_base_url, ENV.vllm_api_key.get_secret_value())
+DEMO_MODEL_URL = (ENV.demo_model_url or "") if ENV.demo_model else ""
+
+# --- time, language, logs ----------------------------------------------------------------------------------------
+TIME_ZONE = "UTC"
+USE_TZ = True
+LANGUAGE_CODE = "en-gb"
+USE_I18N = True
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "qualisys.logs.formatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        "uvicorn.access": {"level": "WARNING"},
+        "asyncio": {"level": "WARNING"},
+    },
+}
+PROMETHEUS_EXPORT_MIGRATIONS = False
+PROMETHEUS_METRIC_NAMESPACE = ""
+if ENV.prometheus_multiproc_dir:
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(ENV.prometheus_multiproc_dir))
+
+SILENCED_SYSTEM_CHECKS = [
+    # The embedded installation serves plain HTTP on loopback only; `check --deploy` runs with secure transport.
+    "guardian.W001",
+]
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "QUALISYS console",
+    "SITE_HEADER": "QUALISYS",
+    "SITE_SUBHEADER": "Platform console",
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "verified_user",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "governance.console.dashboard",
+    "STYLES": [lambda request: static("css/console.css")],
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            {
+                "title": "Govern",
+                "items": [
+                    {"title": "Dashboard", "icon": "monitoring", "link": reverse_lazy("admin:index")},
+                    {"title": "Agents", "icon": "smart_toy", "link": reverse_lazy("admin:agents_agentdefinition_changelist")},
+                    {"title": "Versions", "icon": "history", "link": reverse_lazy("admin:versions_agentversion_changelist")},
+                    {"title": "Execution log", "icon": "receipt_long", "link": reverse_lazy("admin:agents_executionlog_changelist")},
+                ],
+            },
+            {
+                "title": "Tenants",
+                "items": [
+                    {"title": "Tenants", "icon": "apartment", "link": reverse_lazy("admin:tenants_tenant_changelist")},
+                    {"title": "People", "icon": "group", "link": reverse_lazy("admin:tenants_user_changelist")},
+                    {"title": "Members", "icon": "badge", "link": reverse_lazy("admin:tenants_membership_changelist")},
+                    {"title": "API keys", "icon": "key", "link": reverse_lazy("admin:tenants_apikey_changelist")},
+                ],
+            },
+        ],
+    },
+}

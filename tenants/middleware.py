@@ -1,0 +1,66 @@
+"""The host names the tenant; the session's person must be a member of it. For pages; the API has its own door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from asgiref.sync import async_to_sync
+from django.conf import settings
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse
+
+from qualisys import audit, tenancy
+from qualisys.errors import problem_page
+from qualisys.problems import Problem
+from tenants.authentication import host_tenant
+from tenants.backends import person_of
+from tenants.identity import Identity
+from tenants.models import User
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class HostMiddleware:
+    """Enters the context of the host's tenant, or of the platform."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        host = request.get_host().rsplit(":", 1)[0] if not request.get_host().endswith("]") else request.get_host()
+        try:
+            tenant = async_to_sync(host_tenant)(host)
+        except Problem as problem:
+            with tenancy.use(tenancy.platform("refuse a host")):
+                return problem_page(request, problem)
+        request.tenant = tenant  # type: ignore[attr-defined]
+        request.urlconf = settings.ROOT_URLCONF if tenant else settings.PUBLIC_SCHEMA_URLCONF  # type: ignore[attr-defined]
+        with tenancy.use(tenant or tenancy.platform("console")):
+            if tenant is not None and tenant.status != "active":
+                return problem_page(
+                    request, Problem("permission_denied", "This organisation is suspended. Ask your administrator.")
+                )
+            return self.get_response(request)
+
+
+class MembershipMiddleware:
+    """Ends the session of a person who does not belong here, and names the actor for the audit trail."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.identity = None  # type: ignore[attr-defined]
+        user = request.user
+        if not isinstance(user, User):
+            return self.get_response(request)
+        person = person_of(user)
+        if person is None:
+            logout(request)
+            return self.get_response(request)
+        request.identity = Identity(  # type: ignore[attr-defined]
+            person, getattr(request, "tenant", None), "session", request.session.session_key or ""
+        )
+        who = audit.Actor(str(user.pk), getattr(request, "request_id", ""))
+        with audit.acting(who):
+            return self.get_response(request)

@@ -1,0 +1,183 @@
+"""Writes about tenants, people, memberships and keys: one verb per function."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from qualisys import audit, cache, changes, roles, tenancy
+from qualisys.access import Actor, check
+from qualisys.events import emit
+from qualisys.problems import Problem, invalid
+from tenants import keys, permissions, schema
+from tenants.models import ApiKey, Host, Membership, Session, Tenant, TenantStatus, Tier, TokenFamily, User
+
+
+def create_tenant(*, actor: Actor, slug: str, name: str, tier: str = Tier.STANDARD, hosts: list[str]) -> Tenant:
+    """Create a tenant with its schema and hosts in one transaction; needs the owner role's connection."""
+    check(actor, "tenants.add_tenant")
+    if not tenancy.is_slug(slug):
+        raise invalid(
+            "slug", "slug", "Use 3 to 41 lower-case letters, digits or _, beginning with a letter; no reserved word."
+        )
+    if tier not in Tier.values:
+        raise invalid("tier", "tier", f"Use one of {', '.join(Tier.values)}.")
+    try:
+        with tenancy.use(tenancy.platform("create a tenant")), transaction.atomic():
+            tenant = Tenant(schema_name=slug, name=name.strip() or slug, tier=tier)
+            tenant.save(force_insert=True)
+            for index, host in enumerate(hosts):
+                Host.objects.create(domain=host.lower(), tenant=tenant, is_primary=index == 0)
+            schema.create_schema(slug)
+            emit("tenant.created", {"slug": slug, "tier": tier})
+    except IntegrityError as error:
+        raise Problem("conflict", f"The name '{slug}' or one of its hosts is taken.") from error
+    cache.bump_quietly(cache.TENANTS)
+    return tenant
+
+
+def set_status(*, actor: Actor, tenant: Tenant, status: str, reason: str = "") -> Tenant:
+    """Suspend or reactivate a tenant; a suspension bites everywhere within a second."""
+    check(actor, "tenants.change_tenant")
+    with tenancy.use(tenancy.platform("change a tenant")), transaction.atomic(), audit.because(reason):
+        row = Tenant.objects.select_for_update().get(pk=tenant.pk)
+        row.status = TenantStatus(status)
+        row.save(update_fields=["status"])
+        emit("tenant.status", {"slug": row.schema_name, "status": status, "reason": reason})
+    cache.bump_quietly(cache.TENANTS, str(tenant.pk))
+    return row
+
+
+def delete_tenant(*, actor: Actor, tenant: Tenant) -> None:
+    """Delete a suspended tenant: its people's memberships, keys, sessions and its whole schema."""
+    check(actor, "tenants.delete_tenant")
+    if tenant.status != TenantStatus.SUSPENDED:
+        raise Problem("conflict", "Suspend the organisation before deleting it.")
+    with tenancy.use(tenancy.platform("delete a tenant")), transaction.atomic():
+        schema.drop_schema(tenant.schema_name)
+        for model in (Membership, ApiKey, Session, TokenFamily, Host):
+            model.objects.filter(tenant_id=tenant.pk).delete()  # type: ignore[attr-defined]
+        Tenant.objects.filter(pk=tenant.pk).delete()
+        emit("tenant.deleted", {"slug": tenant.schema_name})
+    cache.bump_quietly(cache.TENANTS, str(tenant.pk))
+
+
+def create_user(*, actor: Actor, email: str, name: str = "", password: str, platform_role: str = "") -> User:
+    """Create a person; raise `validation_error` for a bad address or a weak password."""
+    check(actor, "tenants.add_user")
+    email = email.strip().lower()
+    try:
+        validate_email(email)
+    except ValidationError as error:
+        raise invalid("email", "email", "This is not an e-mail address.") from error
+    if platform_role and platform_role not in roles.PLATFORM_ROLES:
+        raise invalid("platform_role", "role", f"Use one of {', '.join(roles.PLATFORM_ROLES)}.")
+    user = User(email=email, name=name, platform_role=platform_role)
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise invalid("password", "password", " ".join(error.messages)) from error
+    user.set_password(password)
+    try:
+        with tenancy.use(tenancy.platform("create a person")), transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError as error:
+        raise Problem("conflict", "There already is a person with this e-mail address.") from error
+    return user
+
+
+def add_member(*, actor: Actor, tenant_id: UUID, user: User, role: str) -> Membership:
+    """Give a person a role in a tenant."""
+    check(actor, "tenants.add_membership")
+    _check_role(role)
+    try:
+        with transaction.atomic():
+            member = Membership.objects.create(tenant_id=tenant_id, user=user, role=role)
+            emit("member.added", {"user_id": str(user.pk), "role": role}, tenant_id=tenant_id)
+    except IntegrityError as error:
+        raise Problem("conflict", "This person is a member already.") from error
+    cache.bump_quietly(str(tenant_id))
+    return member
+
+
+def change_member(
+    *, actor: Actor, member: Membership, role: str | None = None, is_active: bool | None = None
+) -> Membership:
+    """Change a member's role, or deactivate them: refused everywhere within a second."""
+    check(actor, "tenants.change_membership")
+    with transaction.atomic():
+        row = Membership.objects.select_for_update().get(pk=member.pk)
+        if role is not None:
+            _check_role(role)
+            row.role = role
+        if is_active is not None:
+            row.is_active = is_active
+        row.save(update_fields=["role", "is_active"])
+        _keep_an_owner(row.tenant_id)
+        if not row.is_active:
+            Session.objects.filter(tenant_id=row.tenant_id, user_id=row.user_id).delete()
+    cache.bump_quietly(str(row.tenant_id))
+    return row
+
+
+def create_api_key(
+    *,
+    actor: Actor,
+    tenant_id: UUID | None,
+    owner: User,
+    name: str,
+    scopes: list[str] | None = None,
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """Create a key that acts as `owner`; return it with its text, which is shown this once."""
+    check(actor, "tenants.add_apikey")
+    scopes = scopes or []
+    if unknown := sorted(set(scopes) - set(permissions.SCOPES)):
+        raise invalid("scopes", "scope", f"Unknown scope {', '.join(unknown)}.")
+    if expires_at is not None and expires_at <= timezone.now():
+        raise invalid("expires_at", "future", "A key must expire in the future.")
+    if not name.strip() or len(name) > 100:
+        raise invalid("name", "length", "Name the key, in up to 100 characters.")
+    changes.ask(changes.Change("key.scopes", name, {"scopes": scopes}, tenant_id))
+    text, prefix, secret_hash = keys.generate(tenant_id)
+    with transaction.atomic():
+        row = ApiKey.objects.create(
+            tenant_id=tenant_id,
+            owner=owner,
+            name=name.strip(),
+            prefix=prefix,
+            secret_hash=secret_hash,
+            scopes=scopes,
+            expires_at=expires_at,
+        )
+    cache.bump_quietly(str(tenant_id or cache.PLATFORM))
+    return row, text
+
+
+def revoke_api_key(*, actor: Actor, key: ApiKey) -> ApiKey:
+    """Revoke a key; it is refused everywhere within a second."""
+    check(actor, "tenants.change_apikey")
+    with transaction.atomic():
+        row = ApiKey.objects.select_for_update().get(pk=key.pk)
+        row.revoked_at = row.revoked_at or timezone.now()
+        row.save(update_fields=["revoked_at"])
+        emit("key.revoked", {"prefix": row.prefix}, tenant_id=row.tenant_id)
+    cache.bump_quietly(str(row.tenant_id or cache.PLATFORM))
+    return row
+
+
+def _check_role(role: str) -> None:
+    if role not in roles.ROLES:
+        raise invalid("role", "role", f"Use one of {', '.join(roles.ROLES)}.")
+
+
+def _keep_an_owner(tenant_id: UUID) -> None:
+    members = Membership.objects.filter(tenant_id=tenant_id, is_active=True)
+    if members.exists() and not members.filter(role__in=["owner", "admin"]).exists():
+        raise Problem("conflict", "An organisation needs at least one owner or administrator.")
