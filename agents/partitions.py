@@ -5,12 +5,20 @@ from __future__ import annotations
 from datetime import date
 
 from django.db import connections, transaction
+from psycopg import sql
 
 from qualisys import tenancy
 
 TABLE = "agent_execution_log"
 #: Months ahead for which partitions exist.
 AHEAD = 3
+
+_STATEMENTS = (
+    "CREATE TABLE {month} (LIKE {log} INCLUDING ALL)",
+    "WITH moved AS (DELETE FROM {waiting} WHERE created_at >= {first} AND created_at < {end} RETURNING *) "
+    "INSERT INTO {month} SELECT * FROM moved",
+    "ALTER TABLE {log} ATTACH PARTITION {month} FOR VALUES FROM ({first}) TO ({end})",
+)
 
 
 def month_after(month: date, months: int = 1) -> date:
@@ -36,19 +44,18 @@ def ensure(today: date, ahead: int = AHEAD) -> list[str]:
 
 
 def _create(name: str, first: date, end: date) -> bool:
+    names = {
+        "month": sql.Identifier(name),
+        "log": sql.Identifier(TABLE),
+        "waiting": sql.Identifier(f"{TABLE}_default"),
+    }
+    span = {"first": sql.Literal(first.isoformat()), "end": sql.Literal(end.isoformat())}
     with connections["default"].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [TABLE])
         cursor.execute("SELECT to_regclass(%s)", [f"public.{name}"])
         if cursor.fetchone()[0] is not None:
             return False
-        cursor.execute(f'CREATE TABLE "{name}" (LIKE {TABLE} INCLUDING ALL)')
-        cursor.execute(
-            f"WITH moved AS (DELETE FROM {TABLE}_default WHERE created_at >= %s AND created_at < %s RETURNING *) "
-            f'INSERT INTO "{name}" SELECT * FROM moved',
-            [first, end],
-        )
-        cursor.execute(
-            f"ALTER TABLE {TABLE} ATTACH PARTITION \"{name}\" FOR VALUES FROM ('{first}') TO ('{end}')"
-        )
+        for statement in _STATEMENTS:
+            cursor.execute(sql.SQL(statement).format(**names, **span))
         cursor.execute("SELECT app_isolate(%s::regclass)", [f'public."{name}"'])
     return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-from uuid import UUID
 
 from agents.models import AgentDefinition
 from qualisys import cache, tenancy
@@ -92,7 +91,7 @@ def _parse(value: dict[str, Any] | None) -> Agent | None:
 
 _agents: Cached[str, Agent | None] = Cached(
     _load,
-    topic=lambda _: cache.AGENTS,
+    topics=lambda _: (cache.AGENTS,),
     redis_key=lambda agent_id: f"agent_def:{agent_id}",
     ttl=TTL,
     dump=lambda agent: asdict(agent) if agent else None,
@@ -100,7 +99,7 @@ _agents: Cached[str, Agent | None] = Cached(
 )
 _ids: Cached[str, tuple[str, ...]] = Cached(
     _load_ids,
-    topic=lambda _: cache.AGENTS,
+    topics=lambda _: (cache.AGENTS,),
     redis_key=lambda _: "agent_ids",
     ttl=TTL,
     dump=list,

@@ -14,10 +14,10 @@ from ninja import Query, Router, Status
 from agents import selectors as agent_selectors
 from governance.runs import background, selectors, watch
 from governance.runs.orchestrator import Execution, executions, start
+from governance.runs.replay import replay
 from governance.runs.request import RunRequest, prepare
 from governance.runs.sse import EventStream
 from governance.runs.stream import Event, follow, follow_elsewhere
-from governance.runs.replay import replay
 from governance.schemas import AgentCard, AgentDetail, ConversationOut, MetricsOut, RunIn, RunOut
 from qualisys import tenancy
 from qualisys.access import Requires, check
@@ -42,20 +42,26 @@ def _identity(request: HttpRequest) -> Identity:
     return identity
 
 
-@agents.get("", response={200: Page[AgentCard], **REFUSALS}, auth=Requires("agents.view_agentdefinition", where="tenant"))
-async def discover(request: HttpRequest, tag: list[str] = Query([])) -> dict[str, Any]:  # noqa: B008
+@agents.get(
+    "",
+    response={200: Page[AgentCard], **REFUSALS},
+    auth=Requires("agents.view_agentdefinition", where="tenant"),
+)
+async def discover(request: HttpRequest, tag: Query[list[str]] = []) -> dict[str, Any]:  # noqa: B006
     """List the agents you may see, by name."""
     return {"items": await discovery.discover(_identity(request), tag), "next_cursor": None}
 
 
 @agents.get(
-    "/{agent_id}", response={200: AgentDetail, **REFUSALS}, auth=Requires("agents.view_agentdefinition", where="tenant")
+    "/{agent_id}",
+    response={200: AgentDetail, **REFUSALS},
+    auth=Requires("agents.view_agentdefinition", where="tenant"),
 )
 async def get_agent(request: HttpRequest, agent_id: str) -> dict[str, Any]:
     """Describe one agent you may see."""
     identity = _identity(request)
     agent = await effective.visible(identity, agent_id)
-    found = await discovery.card(identity, tenancy.tenant(), agent)
+    found = await discovery.card(identity, agent)
     if found is None:
         raise agent_selectors.agent_not_found(agent_id)
     settled = await effective.resolve(tenancy.tenant(), agent)
@@ -70,7 +76,9 @@ async def get_agent(request: HttpRequest, agent_id: str) -> dict[str, Any]:
 
 
 @agents.get(
-    "/{agent_id}/metrics", response={200: MetricsOut, **REFUSALS}, auth=Requires("agents.view_executionlog", where="tenant")
+    "/{agent_id}/metrics",
+    response={200: MetricsOut, **REFUSALS},
+    auth=Requires("agents.view_executionlog", where="tenant"),
 )
 async def metrics(request: HttpRequest, agent_id: str) -> dict[str, Any]:
     """Show the last 24 hours of an agent in your organisation, by version."""
@@ -101,7 +109,9 @@ async def create_run(request: HttpRequest, response: HttpResponse, agent_id: str
         return Status(202, execution.shown())
     if execution.end.problem is not None:
         problem = execution.end.problem
-        raise Problem(problem.code, problem.detail, problem.errors, problem.headers, _with_run(problem, execution))
+        raise Problem(
+            problem.code, problem.detail, problem.errors, problem.headers, _with_run(problem, execution)
+        )
     response["Location"] = f"/api/v1/runs/{execution.lease.run_id}"
     return Status(201, execution.shown())
 
@@ -141,7 +151,11 @@ async def _watched(request: HttpRequest, execution: Execution, wait: int) -> Non
         gone.cancel()
 
 
-@agents.post("/{agent_id}/stream", response={200: None, **REFUSALS}, auth=Requires("governance.add_run", where="tenant"))
+@agents.post(
+    "/{agent_id}/stream",
+    response={200: None, **REFUSALS},
+    auth=Requires("governance.add_run", where="tenant"),
+)
 async def stream_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpResponse:
     """Run an agent and follow it as server-sent events."""
     identity = _identity(request)
@@ -149,9 +163,16 @@ async def stream_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpRe
     return EventStream(execution.lease.run_id, follow(execution.log), identity)
 
 
-@agents.get("/{agent_id}/stream", response={200: None, 204: None, **REFUSALS}, auth=Requires("governance.add_run", where="tenant"))
+@agents.get(
+    "/{agent_id}/stream",
+    response={200: None, 204: None, **REFUSALS},
+    auth=Requires("governance.add_run", where="tenant"),
+)
 async def stream_for_event_source(
-    request: HttpRequest, agent_id: str, input: str = "", conversation_id: UUID | None = None  # noqa: A002
+    request: HttpRequest,
+    agent_id: str,
+    input: str = "",  # noqa: A002 - the contract names it so
+    conversation_id: UUID | None = None,
 ) -> HttpResponse:
     """Run an agent from an EventSource; a reconnect attaches to the run it began, and never starts another."""
     identity = _identity(request)
@@ -171,7 +192,9 @@ def _position(last_event_id: str) -> tuple[UUID, int]:
     try:
         return UUID(run_id), min(max(int(position), 0), 1 << 53)
     except ValueError as error:
-        raise invalid("Last-Event-ID", "format", "Send the id of the last event you have seen, unchanged.") from error
+        raise invalid(
+            "Last-Event-ID", "format", "Send the id of the last event you have seen, unchanged."
+        ) from error
 
 
 async def events_of(run_id: UUID, position: int, run: dict[str, Any]) -> AsyncIterator[Event]:
@@ -191,16 +214,22 @@ async def list_runs(
     limit: int | None = None,
 ) -> dict[str, Any]:
     """List the runs you may see, newest first."""
-    return await selectors.list_runs(_identity(request), agent_id=agent_id, status=status, cursor=cursor, limit=limit)
+    return await selectors.list_runs(
+        _identity(request), agent_id=agent_id, status=status, cursor=cursor, limit=limit
+    )
 
 
-@runs.get("/{run_id}", response={200: RunOut, **REFUSALS}, auth=Requires("governance.view_run", where="tenant"))
+@runs.get(
+    "/{run_id}", response={200: RunOut, **REFUSALS}, auth=Requires("governance.view_run", where="tenant")
+)
 async def get_run(request: HttpRequest, run_id: UUID) -> dict[str, Any]:
     """Show one run."""
     return await selectors.get_run(_identity(request), run_id)
 
 
-@runs.get("/{run_id}/stream", response={200: None, **REFUSALS}, auth=Requires("governance.view_run", where="tenant"))
+@runs.get(
+    "/{run_id}/stream", response={200: None, **REFUSALS}, auth=Requires("governance.view_run", where="tenant")
+)
 async def attach(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Follow a run from its start or from `Last-Event-ID`; a finished one is replayed."""
     identity = _identity(request)
@@ -213,7 +242,11 @@ async def attach(request: HttpRequest, run_id: UUID) -> HttpResponse:
     return EventStream(run_id, await events_of(run_id, position, run), identity)
 
 
-@runs.post("/{run_id}/cancel", response={202: RunOut, **REFUSALS}, auth=Requires("governance.add_run", where="tenant"))
+@runs.post(
+    "/{run_id}/cancel",
+    response={202: RunOut, **REFUSALS},
+    auth=Requires("governance.add_run", where="tenant"),
+)
 async def cancel_run(request: HttpRequest, run_id: UUID) -> Status[Any]:
     """Ask a run to stop; your own, or any as an administrator."""
     identity = _identity(request)
@@ -226,7 +259,9 @@ async def cancel_run(request: HttpRequest, run_id: UUID) -> Status[Any]:
 
 
 @conversations.get(
-    "/{conversation_id}", response={200: ConversationOut, **REFUSALS}, auth=Requires("governance.view_run", where="tenant")
+    "/{conversation_id}",
+    response={200: ConversationOut, **REFUSALS},
+    auth=Requires("governance.view_run", where="tenant"),
 )
 async def get_conversation(request: HttpRequest, conversation_id: UUID) -> dict[str, Any]:
     """Show a conversation with its runs."""

@@ -11,16 +11,16 @@ from uuid import UUID
 import orjson
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.http.request import split_domain_port
+from pydantic import ValidationError
 
+from agents.definitions import as_problem
 from governance.api import events_of
 from governance.runs import selectors
 from governance.runs.orchestrator import start
 from governance.runs.request import prepare
+from governance.runs.sse import RECHECK
 from governance.runs.stream import Event, follow
 from governance.schemas import RunIn
-from governance.runs.sse import RECHECK
-from pydantic import ValidationError
-from agents.definitions import as_problem
 from qualisys import audit, tenancy
 from qualisys.access import check
 from qualisys.problems import Problem
@@ -74,7 +74,8 @@ class GovernedConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def watch(self) -> None:
         """Close the socket once its credential no longer holds."""
-        while await still_holds(self.identity):
+        # Nothing tells a socket that its credential was revoked; it has to look.
+        while await still_holds(self.identity):  # noqa: ASYNC110
             await asyncio.sleep(RECHECK)
         await self.close(code=REFUSED, reason="permission_denied")
 
@@ -139,7 +140,11 @@ class AgentConsumer(GovernedConsumer):
         agent = await effective.visible(self.identity, agent_id)
         files = [each.upload(index) for index, each in enumerate(body.files)]
         request = await prepare(
-            agent, text=body.input, files=files, conversation_id=body.conversation_id, parameters=body.parameters
+            agent,
+            text=body.input,
+            files=files,
+            conversation_id=body.conversation_id,
+            parameters=body.parameters,
         )
         self.execution = await start(self.identity, agent_id, request, mode="stream")
         self.spawn(self.relay(self.execution.lease.run_id, follow(self.execution.log)))

@@ -24,6 +24,8 @@ async def before_run(effective: Effective, request: RunRequest) -> list[Hold]:
     return []
 
 
-async def after_run(effective: Effective, request: RunRequest, output: Mapping[str, Any] | None) -> list[Hold]:
+async def after_run(
+    effective: Effective, request: RunRequest, output: Mapping[str, Any] | None
+) -> list[Hold]:
     """Return the gates that hold the release of what the run produced."""
     return []

@@ -35,7 +35,9 @@ class RunIn(Schema):
 
     model_config = ConfigDict(extra="forbid")
 
-    input: str = Field(default="", max_length=2_000_000, examples=["REQ-1 The portal shall sign users out after 15 min."])
+    input: str = Field(
+        default="", max_length=2_000_000, examples=["REQ-1 The portal shall sign users out after 15 min."]
+    )
     files: list[FileIn] = Field(default_factory=list, max_length=10)
     artifacts: list[UUID] = Field(default_factory=list, max_length=0, description="Not available yet.")
     conversation_id: UUID | None = None

@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
+from governance import api
+from governance.models import Run
+from governance.rendering import markdown
 from governance.runs import selectors
-from tenants import discovery, effective
+from governance.sparks import sparks
+from qualisys.access import check
+from qualisys.problems import Problem
+from qualisys.roles import LABELS
+from tenants import discovery
 from tenants.identity import Identity
+from tenants.models import User
+
+DEMO_FOLDER: Final = Path(settings.BASE_DIR) / "docs" / "demo"
+#: The documents that show an agent off. Nothing else of the folder is served.
+DEMO_DOCUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "baconsultant": ("requirements-patient-portal.md",),
+    "qaconsultant": ("released-stories.md",),
+    "automationconsultant": ("test-cases.md",),
+    "logreader": ("application.log",),
+    "securityscanner": ("openapi-excerpt.json",),
+    "performanceagent": ("load-profile.md",),
+    "dbconsultant": ("migration.sql", "database-checks.md"),
+}
+#: Runs on the start page, and rows on a page of the list.
+LATEST, PAGE = 5, 30
 
 
 def _identity(request: HttpRequest) -> Identity:
@@ -20,30 +48,168 @@ def _identity(request: HttpRequest) -> Identity:
 
 
 @login_required
+@require_safe
 def agents(request: HttpRequest) -> HttpResponse:
-    """Show the agents the member may see."""
-    cards = async_to_sync(discovery.discover)(_identity(request))
-    return render(request, "governance/agents.html", {"cards": cards})
+    """Show the agents the member may see, filtered by `?q=` and `?tag=`, and the latest runs."""
+    identity = _identity(request)
+    cards = async_to_sync(discovery.discover)(identity)
+    wanted, tags = request.GET.get("q", "")[:200], set(request.GET.getlist("tag"))
+    for card in cards:
+        card["icon"] = icon_of(card["icon"])
+        card["words"] = " ".join([card["name"], card["agent_id"], card["description"], *card["tags"]]).lower()
+        card["found"] = all(word in card["words"] for word in wanted.lower().split()) and tags <= set(card["tags"])
+    latest: list[dict[str, Any]] = []
+    if identity.has_perm("governance.view_run"):
+        page = async_to_sync(selectors.list_runs)(identity, agent_id=None, status=None, cursor=None, limit=LATEST)
+        latest = _dressed(page["items"][:LATEST], cards)
+    context = {
+        "cards": cards,
+        "q": wanted,
+        "chosen": tags,
+        "tags": sorted({tag for card in cards for tag in card["tags"]}),
+        "found": sum(card["found"] for card in cards),
+        "latest": latest,
+        "shows_health": identity.has_perm("agents.view_executionlog"),
+    }
+    return render(request, "governance/agents.html", context)
 
 
 @login_required
+@require_safe
+def agents_health(request: HttpRequest) -> HttpResponse:
+    """Show the last 24 hours of every visible agent, as pieces that find their own cards."""
+    identity = _identity(request)
+    check(identity, "agents.view_executionlog")
+    cards = async_to_sync(discovery.discover)(identity)
+    return render(request, "governance/health.html", {"sparks": sparks([card["agent_id"] for card in cards])})
+
+
+@login_required
+@require_safe
 def agent(request: HttpRequest, agent_id: str) -> HttpResponse:
-    """Show one agent with its form and live output."""
-    found = async_to_sync(effective.visible)(_identity(request), agent_id)
-    return render(request, "governance/agent.html", {"agent": found})
+    """Show one agent: its form, `?run=` with the conversation it belongs to, or the text of `?again=`."""
+    identity = _identity(request)
+    check(identity, "agents.view_agentdefinition")
+    found = async_to_sync(api.get_agent)(request, agent_id)
+    thread = async_to_sync(_thread)(identity, agent_id, request.GET.get("run", ""))
+    again = async_to_sync(_thread)(identity, agent_id, request.GET.get("again", ""))
+    gates = [{**gate, "roles": [LABELS.get(role, role) for role in gate["approvers"]]} for gate in found["approval_gates"]]
+    context = {
+        "agent": {**found, "icon": icon_of(found["icon"])},
+        "gates": gates,
+        "thread": thread,
+        "continues": thread[-1]["conversation_id"] if thread and _is_own(identity, thread[-1]) else "",
+        "prefill": again[-1]["input"] if again else "",
+        "left_out": again[-1]["documents"] if again else [],
+        "demo_documents": DEMO_DOCUMENTS.get(agent_id, ()) if settings.DEMO_MODEL_URL else (),
+    }
+    return render(request, "governance/agent.html", context)
+
+
+async def _thread(identity: Identity, agent_id: str, run_id: str) -> list[dict[str, Any]]:
+    """Return the run and the runs before it in its conversation, oldest first; nothing where none is named."""
+    if not run_id:
+        return []
+    try:
+        last = await selectors.get_run(identity, UUID(run_id))
+    except ValueError as error:
+        raise selectors.not_found() from error
+    if last["agent_id"] != agent_id:
+        raise selectors.not_found()
+    try:
+        conversation = await selectors.get_conversation(identity, UUID(last["conversation_id"]))
+    except Problem:
+        return [last]  # its first run is still under way
+    return [*(run for run in conversation["runs"] if run["run_id"] < last["run_id"]), last]
 
 
 @login_required
+@require_safe
 def runs(request: HttpRequest) -> HttpResponse:
-    """List runs."""
+    """List runs, newest first, filtered by `?agent=` and `?status=`."""
+    identity = _identity(request)
+    check(identity, "governance.view_run")
+    chosen = {name: request.GET.get(name, "")[:100] for name in ("agent", "status")}
     page = async_to_sync(selectors.list_runs)(
-        _identity(request), agent_id=None, status=None, cursor=request.GET.get("cursor"), limit=50
+        identity,
+        agent_id=chosen["agent"] or None,
+        status=chosen["status"] or None,
+        cursor=request.GET.get("cursor"),
+        limit=PAGE,
     )
-    return render(request, "governance/runs.html", {"page": page})
+    cards = async_to_sync(discovery.discover)(identity)
+    items = _dressed(page["items"], cards)
+    context = {
+        "runs": items,
+        "next_cursor": page["next_cursor"],
+        "first_page": not request.GET.get("cursor"),
+        "under_way": any(item["status"] in ("queued", "running") for item in items),
+        "cards": cards,
+        "statuses": Run.Status.choices,
+        "chosen": chosen,
+    }
+    return render(request, "governance/runs.html", context)
 
 
 @login_required
+@require_safe
 def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    """Show one run."""
-    found = async_to_sync(selectors.get_run)(_identity(request), run_id)
-    return render(request, "governance/run.html", {"run": found})
+    """Show one run, ended or under way."""
+    identity = _identity(request)
+    check(identity, "governance.view_run")
+    found = async_to_sync(selectors.get_run)(identity, run_id)
+    cards = async_to_sync(discovery.discover)(identity)
+    is_text = found["structured_output"] is None and found["status"] not in ("queued", "running")
+    context = {
+        "run": _dressed([found], cards)[0],
+        "data": found,
+        "html": markdown(found["output"]) if is_text else "",
+        "may_run": any(card["agent_id"] == found["agent_id"] and card["may_run"] for card in cards),
+        "is_own": _is_own(identity, found),
+        "may_stop": _is_own(identity, found) or identity.has_perm("governance.change_run"),
+    }
+    return render(request, "governance/run.html", context)
+
+
+@login_required
+@require_safe
+def demo_document(request: HttpRequest, name: str) -> HttpResponse:
+    """Serve a document of the demo, as text."""
+    if not settings.DEMO_MODEL_URL or not any(name in names for names in DEMO_DOCUMENTS.values()):
+        raise Problem("not_found", "There is no such demo document.")
+    content = (DEMO_FOLDER / name).read_bytes()
+    return HttpResponse(content, headers={"Content-Type": "text/plain; charset=utf-8"})
+
+
+def _is_own(identity: Identity, run: Mapping[str, Any]) -> bool:
+    return bool(run["user_id"] == str(identity.user_id))
+
+
+def _dressed(items: Iterable[Mapping[str, Any]], cards: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return runs with what a list shows beside them: the agent's name and icon, and who asked."""
+    known = {card["agent_id"]: card for card in cards}
+    items = list(items)
+    people = User.objects.in_bulk({UUID(item["user_id"]) for item in items})
+    dressed = []
+    for item in items:
+        card = known.get(item["agent_id"])
+        person = people.get(UUID(item["user_id"]))
+        dressed.append(
+            {
+                **item,
+                "agent_name": card["name"] if card else item["agent_id"],
+                "icon": icon_of(card["icon"]) if card else "default-agent",
+                "who": str(person) if person else "someone who left",
+            }
+        )
+    return dressed
+
+
+def icon_of(name: str) -> str:
+    """Return the icon if the portal has it, else the default one: any text may be registered as an agent's icon."""
+    return name if f'id="{name}"' in _sprite() else "default-agent"
+
+
+@cache
+def _sprite() -> str:
+    return (Path(settings.BASE_DIR) / "static" / "vendor" / "lucide" / "sprite.svg").read_text(encoding="utf-8")

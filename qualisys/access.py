@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
-from uuid import UUID
 
 from django.http import HttpRequest
 
@@ -29,7 +28,6 @@ class System:
     """The installation acting by itself (migrations, schedules); it may do anything and signs as a system."""
 
     part: str
-    user_id: UUID = UUID(int=0)
 
     @property
     def actor_id(self) -> str:

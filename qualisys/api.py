@@ -63,7 +63,10 @@ def refuse_input(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """Answer input that has the wrong shape, naming each field."""
     errors: list[FieldError] = [
         {
-            "field": ".".join(str(part) for part in line["loc"] if part not in ("body", "query", "path", "data")) or "body",
+            "field": ".".join(
+                str(part) for part in line["loc"] if part not in ("body", "query", "path", "data")
+            )
+            or "body",
             "rule": line["type"],
             "message": line["msg"].removeprefix("Value error, "),
         }

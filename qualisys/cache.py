@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
+#: The epochs of an entry's topics when it was loaded.
+Epoch = tuple[str, ...]
+
 HASH = "epochs"
 CHANNEL = "epochs"
 #: Topics that change for everybody; a tenant's own topic is its id.
@@ -89,7 +92,7 @@ def bump_quietly(*topics: str) -> None:
 class Cached(Generic[K, V]):
     """An in-process cache over an optional Redis layer over a database load.
 
-    `load` runs in a database thread and must enter its own tenancy context. `topic` names whose epoch an entry
+    `load` runs in a database thread and must enter its own tenancy context. `topics` names whose epochs an entry
     follows. With `redis_key` and `ttl` (seconds) the value is also shared between processes as JSON, through
     `dump` and `parse`.
     """
@@ -98,29 +101,27 @@ class Cached(Generic[K, V]):
         self,
         load: Callable[[K], V],
         *,
-        topic: Callable[[K], str],
+        topics: Callable[[K], tuple[str, ...]],
         size: int = 10_000,
         redis_key: Callable[[K], str] | None = None,
         ttl: int = 0,
         dump: Callable[[V], Any] | None = None,
         parse: Callable[[Any], V] | None = None,
     ) -> None:
-        self._load, self._topic, self._size = load, topic, size
+        self._load, self._topics, self._size = load, topics, size
         self._redis_key, self._ttl, self._dump, self._parse = redis_key, ttl, dump, parse
-        self._entries: OrderedDict[K, tuple[str, V]] = OrderedDict()
+        self._entries: OrderedDict[K, tuple[Epoch, V]] = OrderedDict()
         self._loading: dict[K, asyncio.Future[V]] = {}
 
     def peek(self, key: K) -> V | None:
         """Return the value if it is here and current, without awaiting."""
         entry = self._entries.get(key)
-        if entry is not None and entry[0] == epochs.known.get(self._topic(key)):
-            return entry[1]
-        return None
+        return entry[1] if entry is not None and self._is_current(key, entry[0]) else None
 
     async def get(self, key: K) -> V:
         """Return the current value, loading it at most once at a time."""
         entry = self._entries.get(key)
-        if entry is not None and entry[0] == epochs.known.get(self._topic(key)):
+        if entry is not None and self._is_current(key, entry[0]):
             return entry[1]
         loading = self._loading.get(key)
         if loading is not None and loading.get_loop() is asyncio.get_running_loop():
@@ -133,12 +134,17 @@ class Cached(Generic[K, V]):
             if task.done():
                 self._loading.pop(key, None)
 
+    def _is_current(self, key: K, epoch: Epoch) -> bool:
+        known = epochs.known
+        return all(known.get(topic) == each for topic, each in zip(self._topics(key), epoch, strict=True))
+
     async def _fill(self, key: K) -> V:
         try:
             # The epoch is read before the load: a change in between makes the entry stale, never wrong.
-            epoch = await epochs.of(self._topic(key))
+            epoch = tuple([await epochs.of(topic) for topic in self._topics(key)])
         except RedisUnavailable:
             return await in_thread(self._load, key)
+        value: V
         value, found = await self._shared(key, epoch)
         if not found:
             value = await in_thread(self._load, key)
@@ -149,7 +155,7 @@ class Cached(Generic[K, V]):
             self._entries.popitem(last=False)
         return value
 
-    async def _shared(self, key: K, epoch: str) -> tuple[Any, bool]:
+    async def _shared(self, key: K, epoch: Epoch) -> tuple[Any, bool]:
         if self._redis_key is None or self._parse is None:
             return None, False
         try:
@@ -159,9 +165,9 @@ class Cached(Generic[K, V]):
         if raw is None:
             return None, False
         stored = orjson.loads(raw)
-        return (self._parse(stored["value"]), True) if stored["epoch"] == epoch else (None, False)
+        return (self._parse(stored["value"]), True) if tuple(stored["epoch"]) == epoch else (None, False)
 
-    async def _share(self, key: K, epoch: str, value: V) -> None:
+    async def _share(self, key: K, epoch: Epoch, value: V) -> None:
         if self._redis_key is None or self._dump is None:
             return
         raw = orjson.dumps({"epoch": epoch, "value": self._dump(value)})

@@ -28,7 +28,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     beat_schedule={
         "log partitions": {"task": "governance.ensure_partitions", "schedule": crontab(minute=7, hour="*/6")},
-        "requeue runs": {"task": "governance.requeue_runs", "schedule": 60.0},
+        "lost runs": {"task": "governance.mend_runs", "schedule": 60.0},
     },
     task_routes={"governance.ensure_partitions": {"queue": "maintenance"}},
 )
@@ -41,10 +41,10 @@ class WrongTenant(Exception):  # noqa: N818
     """A task names no tenant, an unknown one, or one whose schema is another; it does nothing."""
 
 
-class TenantTask(Task):  # type: ignore[misc]
+class TenantTask(Task):  # type: ignore[type-arg]
     """A task that runs as the tenant that sent it, and only as that one."""
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:  # type: ignore[override]
         """Send the task with the current tenant's id and schema."""
         tenant = tenancy.tenant()
         headers = {**(options.pop("headers", None) or {}), TENANT_HEADER: [str(tenant.id), tenant.schema]}
@@ -52,7 +52,10 @@ class TenantTask(Task):  # type: ignore[misc]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         tenant = self._tenant()
-        with tenancy.use(tenant), audit.acting(audit.Actor(f"system:task:{self.name}", str(self.request.id or ""))):
+        with (
+            tenancy.use(tenant),
+            audit.acting(audit.Actor(f"system:task:{self.name}", str(self.request.id or ""))),
+        ):
             return super().__call__(*args, **kwargs)
 
     def _tenant(self) -> tenancy.Tenant:
@@ -65,15 +68,20 @@ class TenantTask(Task):  # type: ignore[misc]
         except ValueError:
             tenant = None
         if tenant is None or tenant.schema != named[1]:
-            raise WrongTenant(f"task {self.name} is for tenant {named[0]} in schema {named[1]}, which does not exist")
+            raise WrongTenant(
+                f"task {self.name} is for tenant {named[0]} in schema {named[1]}, which does not exist"
+            )
         if tenant.status != "active":
             raise WrongTenant(f"task {self.name} is for {tenant.schema}, which is {tenant.status}")
         return tenant
 
 
-class PlatformTask(Task):  # type: ignore[misc]
+class PlatformTask(Task):  # type: ignore[type-arg]
     """A task of the platform itself; its name is the reason."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with tenancy.use(tenancy.platform(f"task {self.name}")), audit.acting(audit.Actor(f"system:task:{self.name}")):
+        with (
+            tenancy.use(tenancy.platform(f"task {self.name}")),
+            audit.acting(audit.Actor(f"system:task:{self.name}")),
+        ):
             return super().__call__(*args, **kwargs)

@@ -26,7 +26,9 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer an address that leads nowhere."""
-    return problem_page(request, Problem("not_found", "There is nothing at this address, or you may not see it."))
+    return problem_page(
+        request, Problem("not_found", "There is nothing at this address, or you may not see it.")
+    )
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -21,6 +21,7 @@ from django.urls import set_script_prefix
 from django.utils.module_loading import import_string
 
 from qualisys import audit, idempotency, tenancy
+from qualisys.idempotency import Inner
 from qualisys.middleware import request_id_from
 from qualisys.problems import Problem
 from qualisys.redis import RedisUnavailable
@@ -52,6 +53,7 @@ class ApiHandler(ASGIHandler):
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
         self._middleware_chain = cast(Any, self._respond)
+        self._view: Inner = cast(Any, self)._get_response_async
         self._authenticate = import_string(settings.AUTHENTICATOR)
         self._credentials = import_string(settings.AUTHENTICATOR.rsplit(".", 1)[0] + ".Credentials")
 
@@ -95,7 +97,9 @@ class ApiHandler(ASGIHandler):
             response = problem_response(problem, request_id)
         except RedisUnavailable:
             detail = "A part of the installation is away. Nothing was started; try again in a few seconds."
-            response = problem_response(Problem("guard_unavailable", detail, headers={"Retry-After": "2"}), request_id)
+            response = problem_response(
+                Problem("guard_unavailable", detail, headers={"Retry-After": "2"}), request_id
+            )
         except Exception:
             logger.exception("request %s %s failed", request.method, request.path)
             detail = "The fault is on our side and was logged. Give your administrator the request id."
@@ -115,15 +119,14 @@ class ApiHandler(ASGIHandler):
         request.identity = identity  # type: ignore[attr-defined]
         if identity is not None and identity.kind == "session":
             _check_origin(request, headers)
-        context = tenancy.platform("answer an unauthenticated request")
-        actor_id = "anonymous"
-        if identity is not None:
-            context = identity.tenant or tenancy.platform("platform API")
-            actor_id = identity.actor_id
-        with tenancy.use(context), audit.acting(audit.Actor(actor_id, request_id)):
+        if identity is None:
+            # Nobody's data is in reach: what anyone may call enters the context it needs by itself.
+            return cast(HttpResponseBase, await self._view(request))
+        context = identity.tenant or tenancy.platform("platform API")
+        with tenancy.use(context), audit.acting(audit.Actor(identity.actor_id, request_id)):
             if request.method == "POST" and "idempotency-key" in headers:
-                return await idempotency.once(request, headers["idempotency-key"], self._get_response_async)
-            return cast(HttpResponseBase, await self._get_response_async(request))
+                return await idempotency.once(request, headers["idempotency-key"], self._view)
+            return cast(HttpResponseBase, await self._view(request))
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -156,4 +159,6 @@ def _check_origin(request: HttpRequest, headers: dict[str, str]) -> None:
     from ninja.utils import check_csrf
 
     if check_csrf(request) is not None:
-        raise Problem("permission_denied", "The CSRF token is missing or wrong. Reload the page and try again.")
+        raise Problem(
+            "permission_denied", "The CSRF token is missing or wrong. Reload the page and try again."
+        )

@@ -21,7 +21,9 @@ def ready(request: HttpRequest) -> HttpResponse:
     parts = {"database": _works(_ask_database), "redis": _works(_ask_redis)}
     status = 200 if all(parts.values()) else 503
     state = "ready" if status == 200 else "not ready"
-    return JsonResponse({"status": state, **{name: "up" if up else "down" for name, up in parts.items()}}, status=status)
+    return JsonResponse(
+        {"status": state, **{name: "up" if up else "down" for name, up in parts.items()}}, status=status
+    )
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

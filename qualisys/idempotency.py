@@ -85,7 +85,9 @@ async def _answer_of(name: str, fingerprint: str) -> HttpResponse:
         await asyncio.sleep(pause)
         pause = min(pause * 2, 0.25)
     raise Problem(
-        "conflict", "The first request with this key has not been answered. Try again.", headers={"Retry-After": "5"}
+        "conflict",
+        "The first request with this key has not been answered. Try again.",
+        headers={"Retry-After": "5"},
     )
 
 

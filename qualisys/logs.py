@@ -9,7 +9,9 @@ import structlog
 from qualisys import audit, tenancy
 
 
-def add_context(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def add_context(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
     """Add the tenant and the request to a log line."""
     context = tenancy.current()
     if isinstance(context, tenancy.Tenant):

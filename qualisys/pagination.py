@@ -32,7 +32,11 @@ def decode(cursor: str | None, length: int) -> list[Any] | None:
         values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, binascii.Error) as error:
         raise bad_cursor() from error
-    if not isinstance(values, list) or len(values) != length or any(not isinstance(v, str | int) for v in values):
+    if (
+        not isinstance(values, list)
+        or len(values) != length
+        or any(not isinstance(v, str | int) for v in values)
+    ):
         raise bad_cursor()
     return values
 

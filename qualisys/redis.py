@@ -115,7 +115,9 @@ class Redis:
         except (TimeoutError, OSError) as error:
             raise RedisUnavailable(f"Redis did not answer within {deadline} s") from error
 
-    async def run(self, script: Script, keys: Sequence[Arg], args: Sequence[Arg], deadline: float = DEADLINE) -> Any:
+    async def run(
+        self, script: Script, keys: Sequence[Arg], args: Sequence[Arg], deadline: float = DEADLINE
+    ) -> Any:
         """Run `script` atomically and return its reply."""
         try:
             return await self.call("EVALSHA", script.digest, len(keys), *keys, *args, deadline=deadline)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-Role = Literal["owner", "admin", "pm_csm", "qa_automation", "qa_manual", "dev", "viewer", "client_stakeholder"]
+Role = Literal[
+    "owner", "admin", "pm_csm", "qa_automation", "qa_manual", "dev", "viewer", "client_stakeholder"
+]
 PlatformRole = Literal["platform_owner", "platform_admin", "platform_support"]
 
 #: What a role may do with one agent. `approve` reads and decides; `run` reads and runs; `full` does everything.

@@ -31,4 +31,6 @@ class Page(Schema, Generic[T]):
 
 
 #: What any route may answer instead of its own shape.
-REFUSALS: dict[Any, Any] = {frozenset({401, 403, 404, 405, 409, 412, 413, 422, 429, 502, 503, 504}): ProblemOut}
+REFUSALS: dict[Any, Any] = {
+    frozenset({401, 403, 404, 405, 409, 412, 413, 422, 429, 502, 503, 504}): ProblemOut
+}

@@ -13,7 +13,9 @@ from django.conf import settings
 
 @cache
 def _box() -> Fernet:
-    key = HKDF(SHA256(), length=32, salt=None, info=b"qualisys sealed secrets").derive(settings.SECRET_KEY.encode())
+    key = HKDF(SHA256(), length=32, salt=None, info=b"qualisys sealed secrets").derive(
+        settings.SECRET_KEY.encode()
+    )
     return Fernet(base64.urlsafe_b64encode(key))
 
 

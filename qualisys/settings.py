@@ -18,7 +18,6 @@ DEBUG = ENV.debug
 SECRET_KEY = ENV.secret_key.get_secret_value()
 ALLOWED_HOSTS = ENV.allowed_hosts
 QUALISYS_HOME = ENV.qualisys_home
-STATE_DIR = QUALISYS_HOME
 
 # --- apps: one arrow, governance -> tenants -> versions -> agents -> qualisys ---------------------------------
 SHARED_APPS = [
@@ -125,7 +124,8 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "/static/"
-STATIC_ROOT = STATE_DIR / "static"
+# Assets are served from the checkout itself, found once at start-up.
+STATIC_ROOT = None
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
@@ -177,6 +177,7 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": ["'none'"],
     },
 }
+
 
 # --- model providers -------------------------------------------------------------------------------------------
 def _provider(base_url: str, key: str) -> dict[str, str]:
@@ -240,18 +241,46 @@ UNFOLD: dict[str, Any] = {
                 "title": "Govern",
                 "items": [
                     {"title": "Dashboard", "icon": "monitoring", "link": reverse_lazy("admin:index")},
-                    {"title": "Agents", "icon": "smart_toy", "link": reverse_lazy("admin:agents_agentdefinition_changelist")},
-                    {"title": "Versions", "icon": "history", "link": reverse_lazy("admin:versions_agentversion_changelist")},
-                    {"title": "Execution log", "icon": "receipt_long", "link": reverse_lazy("admin:agents_executionlog_changelist")},
+                    {
+                        "title": "Agents",
+                        "icon": "smart_toy",
+                        "link": reverse_lazy("admin:agents_agentdefinition_changelist"),
+                    },
+                    {
+                        "title": "Versions",
+                        "icon": "history",
+                        "link": reverse_lazy("admin:versions_agentversion_changelist"),
+                    },
+                    {
+                        "title": "Execution log",
+                        "icon": "receipt_long",
+                        "link": reverse_lazy("admin:agents_executionlog_changelist"),
+                    },
                 ],
             },
             {
                 "title": "Tenants",
                 "items": [
-                    {"title": "Tenants", "icon": "apartment", "link": reverse_lazy("admin:tenants_tenant_changelist")},
-                    {"title": "People", "icon": "group", "link": reverse_lazy("admin:tenants_user_changelist")},
-                    {"title": "Members", "icon": "badge", "link": reverse_lazy("admin:tenants_membership_changelist")},
-                    {"title": "API keys", "icon": "key", "link": reverse_lazy("admin:tenants_apikey_changelist")},
+                    {
+                        "title": "Tenants",
+                        "icon": "apartment",
+                        "link": reverse_lazy("admin:tenants_tenant_changelist"),
+                    },
+                    {
+                        "title": "People",
+                        "icon": "group",
+                        "link": reverse_lazy("admin:tenants_user_changelist"),
+                    },
+                    {
+                        "title": "Members",
+                        "icon": "badge",
+                        "link": reverse_lazy("admin:tenants_membership_changelist"),
+                    },
+                    {
+                        "title": "API keys",
+                        "icon": "key",
+                        "link": reverse_lazy("admin:tenants_apikey_changelist"),
+                    },
                 ],
             },
         ],

@@ -17,7 +17,9 @@ from uuid import UUID
 PUBLIC = "public"
 
 _SLUG = re.compile(r"[a-z][a-z0-9_]{2,40}")
-_RESERVED = frozenset({"public", "information_schema", "admin", "api", "www", "localhost", "static", "qualisys", "template"})
+_RESERVED = frozenset(
+    {"public", "information_schema", "admin", "api", "www", "localhost", "static", "qualisys", "template"}
+)
 
 
 class NoTenantSelected(Exception):  # noqa: N818 - reads as the sentence it is

@@ -22,3 +22,14 @@ def unstorable(value: Any) -> bool:
 def clean(value: str) -> str:
     """Return text from outside (a model's answer) with what cannot be stored replaced by U+FFFD."""
     return _UNSTORABLE.sub("\ufffd", value) if _UNSTORABLE.search(value) else value
+
+
+def clean_json(value: Any) -> Any:
+    """Return a JSON-like value from outside with every text in it cleaned."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(key): clean_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clean_json(item) for item in value]
+    return value

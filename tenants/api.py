@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
+from django.http.request import split_domain_port
 from ninja import Router, Status
 
 from qualisys.access import Open, Requires
@@ -23,13 +24,14 @@ auth = Router(tags=["sign-in"])
 @auth.post("/token", response={200: TokenPair, **REFUSALS}, auth=Open("a password is the credential"))
 async def token(request: HttpRequest, body: SignIn) -> dict[str, Any]:
     """Exchange e-mail and password for tokens."""
-    host = request.get_host().rsplit(":", 1)[0]
-    home = await host_tenant(host)
+    home = await host_tenant(split_domain_port(request.get_host())[0])
     tenant = await directory.by_id(body.tenant) if body.tenant else home
     if body.tenant and tenant is None:
         raise signin.refused()
     if home is not None and (tenant is None or tenant.id != home.id):
-        raise Problem("permission_denied", "This host belongs to another organisation than the one you named.")
+        raise Problem(
+            "permission_denied", "This host belongs to another organisation than the one you named."
+        )
     await signin.slow_down(host=request.META.get("REMOTE_ADDR", ""), email=body.email)
     return _out(await in_thread(signin.with_password, tenant, body.email, body.password))
 

@@ -20,7 +20,11 @@ class RoleBackend(ModelBackend):
     """Signs people in by e-mail and password; answers permissions from the role in the current context."""
 
     def authenticate(
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
     ) -> User | None:
         """Return the person if the password fits and they belong to the current tenant or platform."""
         user = super().authenticate(request, username=username or kwargs.get("email"), password=password)

@@ -55,7 +55,7 @@ def create_tenant(slug: str, known: dict[str, Any]) -> dict[str, Any]:
 
 def _member(tenant: Tenant, role: str) -> dict[str, str]:
     password = _password()
-    email = f"{role}@{tenant.schema_name}.example"
+    email = f"{role}@{tenant.schema_name.replace('_', '-')}.example"
     name = f"{roles.LABELS[role]} of {tenant.name}"
     user = services.create_user(actor=SYSTEM, email=email, name=name, password=password)
     services.add_member(actor=SYSTEM, tenant_id=tenant.pk, user=user, role=role)

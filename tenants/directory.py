@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
@@ -9,9 +10,7 @@ from asgiref.sync import async_to_sync
 from qualisys import cache, tenancy
 from qualisys.cache import Cached
 from tenants.identity import Person
-from tenants.models import ApiKey, Host, Membership, Tenant, TokenFamily, User
-
-PLATFORM_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
+from tenants.models import ApiKey, Host, Membership, Session, Tenant, TokenFamily, User, of_tenant
 
 
 def _load_host(host: str) -> tenancy.Tenant | None:
@@ -29,8 +28,8 @@ def load_tenant(key: str) -> tenancy.Tenant | None:
     return row.values() if row else None
 
 
-_hosts: Cached[str, tenancy.Tenant | None] = Cached(_load_host, topic=lambda _: cache.TENANTS)
-_tenants: Cached[str, tenancy.Tenant | None] = Cached(load_tenant, topic=lambda _: cache.TENANTS)
+_hosts: Cached[str, tenancy.Tenant | None] = Cached(_load_host, topics=lambda _: (cache.TENANTS,))
+_tenants: Cached[str, tenancy.Tenant | None] = Cached(load_tenant, topics=lambda _: (cache.TENANTS,))
 
 
 async def by_host(host: str) -> tenancy.Tenant | None:
@@ -85,7 +84,8 @@ def _grants(user_id: UUID) -> frozenset[tuple[str, str]]:
 
     rows = UserObjectPermission.objects.filter(user_id=user_id).select_related("permission__content_type")
     return frozenset(
-        (f"{row.permission.content_type.app_label}.{row.permission.codename}", str(row.object_pk)) for row in rows
+        (f"{row.permission.content_type.app_label}.{row.permission.codename}", str(row.object_pk))
+        for row in rows
     )
 
 
@@ -96,7 +96,7 @@ def _load_key(key: tuple[str, str]) -> ApiKey | None:
     except LookupError:
         return None
     with tenancy.use(context):
-        return ApiKey.objects.filter(prefix=prefix, tenant_id=tenant_id or None).first()
+        return ApiKey.objects.filter(of_tenant(tenant_id), prefix=prefix).first()
 
 
 def _load_family(key: tuple[str, UUID]) -> bool:
@@ -107,10 +107,24 @@ def _load_family(key: tuple[str, UUID]) -> bool:
         return False
     with tenancy.use(context):
         return TokenFamily.objects.filter(
-            pk=family_id, tenant_id=tenant_id or None, revoked_at__isnull=True
+            of_tenant(tenant_id), pk=family_id, revoked_at__isnull=True
         ).exists()
 
 
-people: Cached[tuple[str, UUID], Person | None] = Cached(load_person, topic=lambda key: topic_of(key[0]))
-keys: Cached[tuple[str, str], ApiKey | None] = Cached(_load_key, topic=lambda key: topic_of(key[0]))
-families: Cached[tuple[str, UUID], bool] = Cached(_load_family, topic=lambda key: topic_of(key[0]))
+def _load_session(key: tuple[str, str]) -> tuple[UUID, datetime] | None:
+    tenant_id, session_key = key
+    try:
+        context = _context(tenant_id, "resolve a session")
+    except LookupError:
+        return None
+    with tenancy.use(context):
+        row = Session.objects.filter(of_tenant(tenant_id), session_key=session_key).first()
+    return (row.user_id, row.expire_date) if row and row.user_id else None
+
+
+people: Cached[tuple[str, UUID], Person | None] = Cached(load_person, topics=lambda key: (topic_of(key[0]),))
+keys: Cached[tuple[str, str], ApiKey | None] = Cached(_load_key, topics=lambda key: (topic_of(key[0]),))
+families: Cached[tuple[str, UUID], bool] = Cached(_load_family, topics=lambda key: (topic_of(key[0]),))
+sessions: Cached[tuple[str, str], tuple[UUID, datetime] | None] = Cached(
+    _load_session, topics=lambda key: (topic_of(key[0]),)
+)

@@ -11,7 +11,8 @@ from agents.registry import Agent, from_model
 from qualisys import tenancy
 from tenants import permissions
 
-Kind = Literal["session", "token", "key"]
+#: How somebody showed who they are; a background run acts for whoever asked for it.
+Kind = Literal["session", "token", "key", "background"]
 
 
 @dataclass(frozen=True, slots=True)

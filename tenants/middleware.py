@@ -27,18 +27,19 @@ class HostMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        host = request.get_host().rsplit(":", 1)[0] if not request.get_host().endswith("]") else request.get_host()
+        host = split_domain_port(request.get_host())[0]
         try:
             tenant = async_to_sync(host_tenant)(host)
         except Problem as problem:
             with tenancy.use(tenancy.platform("refuse a host")):
                 return problem_page(request, problem)
         request.tenant = tenant  # type: ignore[attr-defined]
-        request.urlconf = settings.ROOT_URLCONF if tenant else settings.PUBLIC_SCHEMA_URLCONF  # type: ignore[attr-defined]
+        request.urlconf = settings.ROOT_URLCONF if tenant else settings.PUBLIC_SCHEMA_URLCONF
         with tenancy.use(tenant or tenancy.platform("console")):
             if tenant is not None and tenant.status != "active":
                 return problem_page(
-                    request, Problem("permission_denied", "This organisation is suspended. Ask your administrator.")
+                    request,
+                    Problem("permission_denied", "This organisation is suspended. Ask your administrator."),
                 )
             return self.get_response(request)
 

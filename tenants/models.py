@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.sessions.base_session import AbstractBaseSession
@@ -12,6 +13,11 @@ from django.db.models.functions import Lower
 from django_tenants.models import DomainMixin, TenantMixin
 
 from qualisys import roles, tenancy
+
+
+def of_tenant(tenant_id: UUID | str | None) -> models.Q:
+    """Return the condition for rows of a tenant; without one, for rows of the platform."""
+    return models.Q(tenant_id=tenant_id) if tenant_id else models.Q(tenant_id__isnull=True)
 
 
 class Tier(models.TextChoices):
@@ -121,7 +127,9 @@ class ApiKey(models.Model):
     """A key that acts as its owner. Only a keyed hash of its secret is stored."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True, blank=True, related_name="api_keys")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, null=True, blank=True, related_name="api_keys"
+    )
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=16, editable=False)
@@ -135,7 +143,11 @@ class ApiKey(models.Model):
     class Meta:
         ordering = ["-created_at"]
         verbose_name = "API key"
-        constraints = [models.UniqueConstraint(fields=["tenant", "prefix"], name="apikey_prefix_once", nulls_distinct=False)]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "prefix"], name="apikey_prefix_once", nulls_distinct=False
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"

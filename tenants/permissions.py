@@ -82,8 +82,13 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
     "agents:read": frozenset({"agents.view_agentdefinition", "agents.view_executionlog"}),
     "runs:read": frozenset({"governance.view_run"}),
     "runs:write": frozenset(
-        {"agents.view_agentdefinition", "agents.run_agentdefinition", "governance.add_run",
-         "governance.view_run", "governance.change_run"}
+        {
+            "agents.view_agentdefinition",
+            "agents.run_agentdefinition",
+            "governance.add_run",
+            "governance.view_run",
+            "governance.change_run",
+        }
     ),
     "platform:read": _VIEW_PLATFORM,
     "platform:write": _VIEW_PLATFORM | _CHANGE_PLATFORM,

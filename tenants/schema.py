@@ -42,10 +42,27 @@ def fingerprint() -> str:
 
 def migrate_schema(schema: str) -> None:
     """Migrate one schema as django-tenants does; the public one when `schema` is public."""
-    options = {"verbosity": 0, "interactive": False, "database": "default", "app_label": None, "migration_name": None,
-               "run_syncdb": False, "fake": False, "fake_initial": False, "plan": False, "check_unapplied": False,
-               "prune": False, "skip_checks": True, "force_color": False, "no_color": True, "traceback": False,
-               "stdout": io.StringIO(), "stderr": io.StringIO(), "pythonpath": None, "settings": None}
+    options = {
+        "verbosity": 0,
+        "interactive": False,
+        "database": "default",
+        "app_label": None,
+        "migration_name": None,
+        "run_syncdb": False,
+        "fake": False,
+        "fake_initial": False,
+        "plan": False,
+        "check_unapplied": False,
+        "prune": False,
+        "skip_checks": True,
+        "force_color": False,
+        "no_color": True,
+        "traceback": False,
+        "stdout": io.StringIO(),
+        "stderr": io.StringIO(),
+        "pythonpath": None,
+        "settings": None,
+    }
     run_migrations([], options, "standard", schema, allow_atomic=False)
 
 
@@ -76,7 +93,9 @@ def create_schema(schema: str) -> None:
         raise TemplateStale("the schema template is not of this release: run `manage.py migrate`")
     name = sql.Identifier(schema).as_string(None)
     _execute(f"CREATE SCHEMA {name}")
-    _execute(f"SET LOCAL search_path = {name}, public;\n{template.statements};\nSET LOCAL search_path = public")
+    _execute(
+        f"SET LOCAL search_path = {name}, public;\n{template.statements};\nSET LOCAL search_path = public"
+    )
     missing = set(tenant_migrations()) - applied(schema)
     if missing:
         raise TemplateStale(f"the template lacks {len(missing)} migrations: run `manage.py migrate`")
@@ -89,9 +108,9 @@ def drop_schema(schema: str) -> None:
 
 def applied(schema: str) -> set[tuple[str, str]]:
     """Return the migrations a schema has."""
-    table = sql.Identifier(schema, "django_migrations").as_string(None)
+    query = sql.SQL("SELECT app, name FROM {}").format(sql.Identifier(schema, "django_migrations"))
     with connections["default"].cursor() as cursor:
-        cursor.execute(f"SELECT app, name FROM {table}")  # noqa: S608 - an identifier, quoted
+        cursor.execute(query)
         return {(app, name) for app, name in cursor.fetchall()}
 
 
@@ -101,12 +120,13 @@ def pending_schemas() -> list[str]:
     if not schemas:
         return []
     wanted = len(tenant_migrations())
-    union = " UNION ALL ".join(
-        f"SELECT {sql.Literal(schema).as_string(None)}, count(*) FROM "
-        f"{sql.Identifier(schema, 'django_migrations').as_string(None)} "
-        f"WHERE app = ANY(%s)"
+    counts = [
+        sql.SQL("SELECT {}, count(*) FROM {} WHERE app = ANY(%s)").format(
+            sql.Literal(schema), sql.Identifier(schema, "django_migrations")
+        )
         for schema in schemas
-    )
+    ]
+    union = sql.SQL(" UNION ALL ").join(counts)
     with connections["default"].cursor() as cursor:
         cursor.execute(union, [sorted(_LABELS)] * len(schemas))
         return [schema for schema, count in cursor.fetchall() if count < wanted]
@@ -124,13 +144,15 @@ def _execute(statement: str) -> None:
 
 @contextmanager
 def _recording(statements: list[str]) -> Iterator[None]:
-    connection = connections["default"]
+    connection: Any = connections["default"]
 
     def write_down(execute: Any, query: Any, params: Any, many: bool, context: Any) -> Any:
         result = execute(query, params, many, context)
         if _changes_something(str(query)):
-            for each in params if many else [params]:
-                statements.append(str(connection.ops.compose_sql(query, each)) if each else str(query))
+            statements.extend(
+                str(connection.ops.compose_sql(query, each)) if each else str(query)
+                for each in (params if many else [params])
+            )
         return result
 
     with connection.execute_wrapper(write_down):
@@ -139,4 +161,15 @@ def _recording(statements: list[str]) -> Iterator[None]:
 
 def _changes_something(query: str) -> bool:
     verb = query.lstrip().split(None, 1)[0].upper() if query.strip() else ""
-    return verb in {"CREATE", "ALTER", "INSERT", "UPDATE", "DELETE", "DO", "COMMENT", "DROP", "GRANT", "REVOKE"}
+    return verb in {
+        "CREATE",
+        "ALTER",
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+        "DO",
+        "COMMENT",
+        "DROP",
+        "GRANT",
+        "REVOKE",
+    }

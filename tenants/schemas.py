@@ -31,4 +31,4 @@ class TokenPair(Schema):
     access: str
     refresh: str
     expires_in: int = Field(examples=[900])
-    token_type: str = "Bearer"
+    token_type: str = "Bearer"  # noqa: S105 - the scheme, no secret

@@ -19,18 +19,22 @@ from tenants import keys, permissions, schema
 from tenants.models import ApiKey, Host, Membership, Session, Tenant, TenantStatus, Tier, TokenFamily, User
 
 
-def create_tenant(*, actor: Actor, slug: str, name: str, tier: str = Tier.STANDARD, hosts: list[str]) -> Tenant:
+def create_tenant(
+    *, actor: Actor, slug: str, name: str, tier: str = Tier.STANDARD, hosts: list[str]
+) -> Tenant:
     """Create a tenant with its schema and hosts in one transaction; needs the owner role's connection."""
     check(actor, "tenants.add_tenant")
     if not tenancy.is_slug(slug):
         raise invalid(
-            "slug", "slug", "Use 3 to 41 lower-case letters, digits or _, beginning with a letter; no reserved word."
+            "slug",
+            "slug",
+            "Use 3 to 41 lower-case letters, digits or _, beginning with a letter; no reserved word.",
         )
     if tier not in Tier.values:
         raise invalid("tier", "tier", f"Use one of {', '.join(Tier.values)}.")
     try:
         with tenancy.use(tenancy.platform("create a tenant")), transaction.atomic():
-            tenant = Tenant(schema_name=slug, name=name.strip() or slug, tier=tier)
+            tenant: Tenant = Tenant(schema_name=slug, name=name.strip() or slug, tier=tier)
             tenant.save(force_insert=True)
             for index, host in enumerate(hosts):
                 Host.objects.create(domain=host.lower(), tenant=tenant, is_primary=index == 0)
@@ -46,7 +50,7 @@ def set_status(*, actor: Actor, tenant: Tenant, status: str, reason: str = "") -
     """Suspend or reactivate a tenant; a suspension bites everywhere within a second."""
     check(actor, "tenants.change_tenant")
     with tenancy.use(tenancy.platform("change a tenant")), transaction.atomic(), audit.because(reason):
-        row = Tenant.objects.select_for_update().get(pk=tenant.pk)
+        row: Tenant = Tenant.objects.select_for_update().get(pk=tenant.pk)
         row.status = TenantStatus(status)
         row.save(update_fields=["status"])
         emit("tenant.status", {"slug": row.schema_name, "status": status, "reason": reason})
@@ -62,7 +66,7 @@ def delete_tenant(*, actor: Actor, tenant: Tenant) -> None:
     with tenancy.use(tenancy.platform("delete a tenant")), transaction.atomic():
         schema.drop_schema(tenant.schema_name)
         for model in (Membership, ApiKey, Session, TokenFamily, Host):
-            model.objects.filter(tenant_id=tenant.pk).delete()  # type: ignore[attr-defined]
+            model.objects.filter(tenant_id=tenant.pk).delete()
         Tenant.objects.filter(pk=tenant.pk).delete()
         emit("tenant.deleted", {"slug": tenant.schema_name})
     cache.bump_quietly(cache.TENANTS, str(tenant.pk))

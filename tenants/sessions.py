@@ -7,9 +7,10 @@ from uuid import UUID
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
-from django.utils import timezone
+from django.db import transaction
 
-from qualisys import tenancy
+from qualisys import cache, tenancy
+from qualisys.events import emit
 
 
 class SessionStore(DatabaseStore):
@@ -24,22 +25,21 @@ class SessionStore(DatabaseStore):
 
     def create_model_instance(self, data: Any) -> Any:
         """Return the row for `data`, bound to the tenant of the context."""
-        row = super().create_model_instance(data)
+        row: Any = super().create_model_instance(data)
         context = tenancy.require()
         row.user_id = data.get(SESSION_KEY)
-        row.tenant_id = context.id if isinstance(context, tenancy.Tenant) else None
+        row.tenant_id = _tenant_id(context)
         return row
 
+    def delete(self, session_key: str | None = None) -> None:
+        """End the session; every process refuses it within a second."""
+        context = tenancy.require()
+        topic = str(context.id) if isinstance(context, tenancy.Tenant) else cache.PLATFORM
+        with transaction.atomic():
+            super().delete(session_key)
+            emit("cache.stale", {"topic": topic}, tenant_id=_tenant_id(context))
+            transaction.on_commit(lambda: cache.bump_quietly(topic))
 
-def read_session(session_key: str, context: tenancy.Context) -> UUID | None:
-    """Return the signed-in person of a live session of this tenant, or None."""
-    from tenants.models import Session
 
-    if not session_key.isalnum():
-        return None
-    tenant_id = context.id if isinstance(context, tenancy.Tenant) else None
-    with tenancy.use(context):
-        row = Session.objects.filter(
-            session_key=session_key, tenant_id=tenant_id, expire_date__gt=timezone.now()
-        ).first()
-    return row.user_id if row else None
+def _tenant_id(context: tenancy.Context) -> UUID | None:
+    return context.id if isinstance(context, tenancy.Tenant) else None

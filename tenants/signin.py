@@ -8,13 +8,14 @@ from django.contrib.auth import authenticate
 from django.db import transaction
 from django.utils import timezone
 
-from qualisys import audit, cache, tenancy
+from qualisys import audit, tenancy
 from qualisys import redis as qredis
 from qualisys.problems import Problem
 from tenants import tokens
 from tenants.directory import load_person
 from tenants.identity import Identity
-from tenants.models import Session, TokenFamily, User
+from tenants.models import TokenFamily, User, of_tenant
+from tenants.sessions import SessionStore
 
 #: Attempts a minute for one e-mail address, and for one client address.
 PER_EMAIL, PER_HOST = 10, 60
@@ -50,10 +51,15 @@ def with_password(tenant: tenancy.Tenant | None, email: str, password: str) -> t
             raise refused()
         with transaction.atomic(), audit.acting(audit.Actor(str(user.pk), audit.actor().request_id)):
             pair = tokens.issue(
-                user_id=user.pk, tenant_id=tenant.id if tenant else None, role=person.role or person.platform_role
+                user_id=user.pk,
+                tenant_id=tenant.id if tenant else None,
+                role=person.role or person.platform_role,
             )
             audit.record(
-                "session.started", object_type="user", object_id=str(user.pk), tenant_id=tenant.id if tenant else None
+                "session.started",
+                object_type="user",
+                object_id=str(user.pk),
+                tenant_id=tenant.id if tenant else None,
             )
     return pair
 
@@ -67,7 +73,12 @@ def with_refresh(text: str) -> tokens.Pair:
         with transaction.atomic():
             family = (
                 TokenFamily.objects.select_for_update()
-                .filter(pk=family_id, tenant_id=tenant_id or None, revoked_at__isnull=True, expires_at__gt=timezone.now())
+                .filter(
+                    of_tenant(tenant_id),
+                    pk=family_id,
+                    revoked_at__isnull=True,
+                    expires_at__gt=timezone.now(),
+                )
                 .first()
             )
             if family is None:
@@ -88,11 +99,10 @@ def end(identity: Identity) -> None:
     tenant_id = identity.tenant.id if identity.tenant else None
     with transaction.atomic():
         if identity.kind == "token":
-            family = TokenFamily.objects.filter(pk=UUID(identity.credential), tenant_id=tenant_id).first()
+            family = TokenFamily.objects.filter(of_tenant(tenant_id), pk=UUID(identity.credential)).first()
             if family is not None:
                 tokens.revoke(family)
         elif identity.kind == "session":
-            Session.objects.filter(session_key=identity.credential, tenant_id=tenant_id).delete()
-            transaction.on_commit(lambda: cache.bump_quietly(str(tenant_id or cache.PLATFORM)))
+            SessionStore().delete(identity.credential)
         else:
             raise Problem("conflict", "An API key has no session to end. Revoke the key instead.")

@@ -50,12 +50,14 @@ class Pair:
 def _load_public(kid: str) -> Ed25519PublicKey | None:
     with tenancy.use(tenancy.platform("verify a token")):
         row = SigningKey.objects.filter(kid=kid).first()
-    if row is None or (row.retired_at and row.retired_at < timezone.now() - timedelta(seconds=ACCESS_SECONDS)):
+    if row is None or (
+        row.retired_at and row.retired_at < timezone.now() - timedelta(seconds=ACCESS_SECONDS)
+    ):
         return None
     return Ed25519PublicKey.from_public_bytes(bytes(row.public))
 
 
-public_keys: Cached[str, Ed25519PublicKey | None] = Cached(_load_public, topic=lambda _: cache.PLATFORM)
+public_keys: Cached[str, Ed25519PublicKey | None] = Cached(_load_public, topics=lambda _: (cache.PLATFORM,))
 
 
 def rotate_signing_key() -> SigningKey:
@@ -99,7 +101,9 @@ def refresh(*, family: TokenFamily, secret: str, role: str) -> Pair:
     """Renew a locked family; a secret that was used before revokes it and raises `not_authenticated`."""
     if not hmac.compare_digest(family.current_hash, _hash(secret)):
         revoke(family)
-        raise Problem("not_authenticated", "This refresh token was used before. Its session is ended; sign in again.")
+        raise Problem(
+            "not_authenticated", "This refresh token was used before. Its session is ended; sign in again."
+        )
     fresh = secrets.token_urlsafe(32)
     family.current_hash = _hash(fresh)
     family.save(update_fields=["current_hash", "rotated_at"])
@@ -125,7 +129,9 @@ def split_refresh(text: str) -> tuple[str, UUID, str]:
 
 async def verify(token: str) -> Claims:
     """Return the claims of an access token; raise `not_authenticated` for any other text."""
-    refused = Problem("not_authenticated", "The token is not valid or has expired. Refresh it or sign in again.")
+    refused = Problem(
+        "not_authenticated", "The token is not valid or has expired. Refresh it or sign in again."
+    )
     try:
         kid = jwt.get_unverified_header(token).get("kid", "")
         key = await public_keys.get(str(kid)[:32])

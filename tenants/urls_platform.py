@@ -6,4 +6,7 @@ from django.urls import path
 
 from tenants import views
 
-urlpatterns = [path("", views.platform_home, name="home"), path("sign-in/", views.console_sign_in, name="sign-in")]
+urlpatterns = [
+    path("", views.platform_home, name="home"),
+    path("sign-in/", views.console_sign_in, name="sign-in"),
+]

@@ -27,8 +27,12 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             )
         except Problem as problem:
             form.add_error(None, problem.detail)
-            return render(request, "tenants/sign_in.html", {"form": form, "next": target}, status=problem.status)
-        user = authenticate(request, username=form.cleaned_data["email"], password=form.cleaned_data["password"])
+            return render(
+                request, "tenants/sign_in.html", {"form": form, "next": target}, status=problem.status
+            )
+        user = authenticate(
+            request, username=form.cleaned_data["email"], password=form.cleaned_data["password"]
+        )
         if user is not None:
             login(request, user)
             return redirect(target)
@@ -56,5 +60,7 @@ def console_sign_in(request: HttpRequest) -> HttpResponse:
 
 def _target(request: HttpRequest) -> str:
     wanted = request.POST.get("next") or request.GET.get("next") or "/"
-    safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    safe = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
     return wanted if safe else "/"

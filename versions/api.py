@@ -22,15 +22,20 @@ from versions.schemas import AgentChange, AgentIn, AgentOut, VersionChange, Vers
 
 router = Router(tags=["administration"])
 
+
 def _actor(request: HttpRequest) -> Actor:
     actor: Actor = request.identity  # type: ignore[attr-defined]
     return actor
 
 
 @router.get(
-    "", response={200: Page[AgentOut], **REFUSALS}, auth=Requires("agents.view_agentdefinition", where="platform")
+    "",
+    response={200: Page[AgentOut], **REFUSALS},
+    auth=Requires("agents.view_agentdefinition", where="platform"),
 )
-async def list_agents(request: HttpRequest, cursor: str | None = None, limit: int | None = None) -> dict[str, Any]:
+async def list_agents(
+    request: HttpRequest, cursor: str | None = None, limit: int | None = None
+) -> dict[str, Any]:
     """List every agent, enabled or not, by id."""
     after = pagination.decode(cursor, 1)
     size = pagination.limit_of(limit)
@@ -43,10 +48,15 @@ async def list_agents(request: HttpRequest, cursor: str | None = None, limit: in
 
     found = await in_thread(read)
     more = len(found) > size
-    return {"items": found[:size], "next_cursor": pagination.encode([found[size - 1]["agent_id"]]) if more else None}
+    return {
+        "items": found[:size],
+        "next_cursor": pagination.encode([found[size - 1]["agent_id"]]) if more else None,
+    }
 
 
-@router.post("", response={201: AgentOut, **REFUSALS}, auth=Requires("agents.add_agentdefinition", where="platform"))
+@router.post(
+    "", response={201: AgentOut, **REFUSALS}, auth=Requires("agents.add_agentdefinition", where="platform")
+)
 async def register_agent(request: HttpRequest, body: AgentIn) -> Status[Any]:
     """Register an agent; its version 1.0.0 starts at 100 %."""
     definition = Definition(**body.model_dump(include=set(Definition.model_fields)))
@@ -60,7 +70,9 @@ async def register_agent(request: HttpRequest, body: AgentIn) -> Status[Any]:
 
 
 @router.get(
-    "/{agent_id}", response={200: AgentOut, **REFUSALS}, auth=Requires("agents.view_agentdefinition", where="platform")
+    "/{agent_id}",
+    response={200: AgentOut, **REFUSALS},
+    auth=Requires("agents.view_agentdefinition", where="platform"),
 )
 async def get_agent(request: HttpRequest, response: HttpResponse, agent_id: str) -> dict[str, Any]:
     """Return one agent with its prompt."""
@@ -75,9 +87,13 @@ async def get_agent(request: HttpRequest, response: HttpResponse, agent_id: str)
 
 
 @router.put(
-    "/{agent_id}", response={200: AgentOut, **REFUSALS}, auth=Requires("agents.change_agentdefinition", where="platform")
+    "/{agent_id}",
+    response={200: AgentOut, **REFUSALS},
+    auth=Requires("agents.change_agentdefinition", where="platform"),
 )
-async def update_agent(request: HttpRequest, response: HttpResponse, agent_id: str, body: AgentChange) -> dict[str, Any]:
+async def update_agent(
+    request: HttpRequest, response: HttpResponse, agent_id: str, body: AgentChange
+) -> dict[str, Any]:
     """Replace an agent's editable fields; prompt and schema change only by a new version."""
     data = body.model_dump(mode="json", include=set(Definition.model_fields))
     immutable = {name: getattr(body, name) for name in ("agent_id", "system_prompt", "output_schema")}
@@ -87,7 +103,9 @@ async def update_agent(request: HttpRequest, response: HttpResponse, agent_id: s
         with transaction.atomic():
             row = agent_selectors.get_agent(agent_id)
             if match not in (None, "*", selectors.etag(row)):
-                raise Problem("precondition_failed", "The agent has changed since you read it. Read it again.")
+                raise Problem(
+                    "precondition_failed", "The agent has changed since you read it. Read it again."
+                )
             shown = selectors.show_agent(row)
             for name, value in immutable.items():
                 if value not in (None, shown[name]):
@@ -102,12 +120,18 @@ async def update_agent(request: HttpRequest, response: HttpResponse, agent_id: s
 
 
 @router.delete(
-    "/{agent_id}", response={204: None, **REFUSALS}, auth=Requires("agents.delete_agentdefinition", where="platform")
+    "/{agent_id}",
+    response={204: None, **REFUSALS},
+    auth=Requires("agents.delete_agentdefinition", where="platform"),
 )
 async def disable_agent(request: HttpRequest, agent_id: str, reason: str = "") -> Status[None]:
     """Turn the agent off everywhere within a second: the kill switch. Nothing is deleted."""
     await in_thread(
-        agent_services.set_enabled, actor=_actor(request), agent_id=agent_id, enabled=False, reason=reason[:1000]
+        agent_services.set_enabled,
+        actor=_actor(request),
+        agent_id=agent_id,
+        enabled=False,
+        reason=reason[:1000],
     )
     return Status(204, None)
 
@@ -153,7 +177,9 @@ async def create_version(request: HttpRequest, agent_id: str, body: VersionIn) -
     response={200: VersionOut, **REFUSALS},
     auth=Requires("versions.change_agentversion", where="platform"),
 )
-async def update_version(request: HttpRequest, agent_id: str, version: str, body: VersionChange) -> dict[str, Any]:
+async def update_version(
+    request: HttpRequest, agent_id: str, version: str, body: VersionChange
+) -> dict[str, Any]:
     """Move a version's rollout or status; 0 % takes it back everywhere within a second."""
 
     def write() -> dict[str, Any]:

@@ -33,7 +33,7 @@ def from_model(row: AgentVersion) -> Version:
 def load(agent_id: str) -> tuple[Version, ...]:
     """Return every version of an agent from the database, newest first."""
     with tenancy.use(tenancy.platform("read the registry")):
-        rows = [from_model(row) for row in AgentVersion.objects.filter(agent_id=agent_id)]
+        rows = [from_model(row) for row in AgentVersion.objects.filter(agent__agent_id=agent_id)]
     return tuple(sorted(rows, key=lambda version: version.number, reverse=True))
 
 
@@ -58,7 +58,7 @@ def _parse(values: list[dict[str, Any]]) -> tuple[Version, ...]:
 
 _versions: Cached[str, tuple[Version, ...]] = Cached(
     load,
-    topic=lambda _: cache.AGENTS,
+    topics=lambda _: (cache.AGENTS,),
     redis_key=lambda agent_id: f"agent_versions:{agent_id}",
     ttl=TTL,
     dump=_dump,

@@ -44,7 +44,9 @@ def covers(version: Version, tenant_id: UUID) -> bool:
     return bucket(version.agent_id, str(version.number), tenant_id) < share
 
 
-def resolve(versions: Sequence[Version], tenant_id: UUID, pinned: str | None = None) -> tuple[Version, Reason] | None:
+def resolve(
+    versions: Sequence[Version], tenant_id: UUID, pinned: str | None = None
+) -> tuple[Version, Reason] | None:
     """Return the tenant's version and why; None where nothing is usable.
 
     `versions` are newest first. A pin holds unless retired. Then the newest active version whose rollout covers

@@ -51,7 +51,7 @@ def show_version(version: AgentVersion) -> dict[str, Any]:
 def list_versions(agent_id: str) -> list[AgentVersion]:
     """Return every version of an agent, newest first; raise `agent_not_found`."""
     agents.get_agent(agent_id)
-    rows = AgentVersion.objects.filter(agent_id=agent_id)
+    rows = AgentVersion.objects.filter(agent__agent_id=agent_id)
     return sorted(rows, key=lambda row: semver.parse(row.version), reverse=True)
 
 

@@ -32,7 +32,11 @@ def content_hash(prompt: definitions.Prompt) -> str:
 
 
 def register_agent(
-    *, actor: Actor, definition: definitions.Definition, prompt: definitions.Prompt, changelog: str = "First version."
+    *,
+    actor: Actor,
+    definition: definitions.Definition,
+    prompt: definitions.Prompt,
+    changelog: str = "First version.",
 ) -> AgentDefinition:
     """Create an agent and its version 1.0.0 at 100 %; raise `conflict` if the id is taken."""
     check(actor, "agents.add_agentdefinition")
@@ -58,7 +62,9 @@ def create_version(
     _check_share(rollout_percentage)
     if not changelog.strip() or len(changelog) > MAX_CHANGELOG:
         raise invalid("changelog", "changelog", f"Say what changed, in 1 to {MAX_CHANGELOG} characters.")
-    changes.ask(changes.Change("version.create", agent_id, {**data, "rollout_percentage": rollout_percentage}))
+    changes.ask(
+        changes.Change("version.create", agent_id, {**data, "rollout_percentage": rollout_percentage})
+    )
     with transaction.atomic():
         # The lock on the agent makes numbering safe against a second author.
         agent = AgentDefinition.objects.select_for_update().filter(agent_id=agent_id).first()
@@ -95,7 +101,9 @@ def update_version(
     wanted = {"rollout_percentage": rollout_percentage, "status": status}
     changes.ask(changes.Change("version.rollout", f"{agent_id}@{version}", wanted))
     with transaction.atomic(), audit.because(reason):
-        row = AgentVersion.objects.select_for_update().filter(agent_id=agent_id, version=version).first()
+        row = (
+            AgentVersion.objects.select_for_update().filter(agent__agent_id=agent_id, version=version).first()
+        )
         if row is None:
             raise Problem("version_not_found", f"There is no version {version[:20]} of '{agent_id[:100]}'.")
         if rollout_percentage is not None:
@@ -117,7 +125,9 @@ def _set_status(row: AgentVersion, status: str) -> None:
 
 
 def _keep_one_stable(row: AgentVersion) -> None:
-    active = AgentVersion.objects.filter(agent_id=row.agent_id, status=VersionStatus.ACTIVE, rollout_percentage=100)
+    active = AgentVersion.objects.filter(
+        agent__agent_id=row.agent_id, status=VersionStatus.ACTIVE, rollout_percentage=100
+    )
     if not active.exists():
         raise Problem(
             "conflict",
@@ -143,7 +153,7 @@ def _insert(
         content_hash=content_hash(prompt),
         changelog=changelog,
         rollout_percentage=rollout_percentage,
-        author_id=user_id if isinstance(user_id, UUID) and user_id.int else None,
+        author_id=user_id if isinstance(user_id, UUID) else None,
         author=actor.actor_id,
     )
 

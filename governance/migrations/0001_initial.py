@@ -5,57 +5,79 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Conversation',
+            name="Conversation",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('agent_id', models.CharField(max_length=100)),
-                ('version', models.CharField(max_length=20)),
-                ('user_id', models.UUIDField()),
-                ('title', models.CharField(blank=True, max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("agent_id", models.CharField(max_length=100)),
+                ("version", models.CharField(max_length=20)),
+                ("user_id", models.UUIDField()),
+                ("title", models.CharField(blank=True, max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('agent_id', models.CharField(max_length=100)),
-                ('version', models.CharField(max_length=20)),
-                ('version_reason', models.CharField(max_length=10)),
-                ('content_hash', models.CharField(max_length=64)),
-                ('conversation_id', models.UUIDField()),
-                ('user_id', models.UUIDField()),
-                ('status', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('awaiting_approval', 'Awaiting Approval'), ('completed', 'Completed'), ('truncated', 'Truncated'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], max_length=20)),
-                ('input', models.TextField()),
-                ('documents', models.JSONField(default=list)),
-                ('parameters', models.JSONField(default=dict)),
-                ('output', models.TextField(blank=True)),
-                ('structured_output', models.JSONField(null=True)),
-                ('problem', models.JSONField(null=True)),
-                ('provider', models.CharField(max_length=50)),
-                ('model', models.CharField(max_length=100)),
-                ('demo', models.BooleanField(default=False)),
-                ('input_tokens', models.IntegerField(default=0)),
-                ('output_tokens', models.IntegerField(default=0)),
-                ('usage_estimated', models.BooleanField(default=False)),
-                ('execution_time_ms', models.IntegerField(default=0)),
-                ('created_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("agent_id", models.CharField(max_length=100)),
+                ("version", models.CharField(max_length=20)),
+                ("version_reason", models.CharField(max_length=10)),
+                ("content_hash", models.CharField(max_length=64)),
+                ("conversation_id", models.UUIDField()),
+                ("user_id", models.UUIDField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("awaiting_approval", "Awaiting Approval"),
+                            ("completed", "Completed"),
+                            ("truncated", "Truncated"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("input", models.TextField()),
+                ("documents", models.JSONField(default=list)),
+                ("parameters", models.JSONField(default=dict)),
+                ("output", models.TextField(blank=True)),
+                ("structured_output", models.JSONField(null=True)),
+                ("problem", models.JSONField(null=True)),
+                ("provider", models.CharField(max_length=50)),
+                ("model", models.CharField(max_length=100)),
+                ("demo", models.BooleanField(default=False)),
+                ("input_tokens", models.IntegerField(default=0)),
+                ("output_tokens", models.IntegerField(default=0)),
+                ("usage_estimated", models.BooleanField(default=False)),
+                ("execution_time_ms", models.IntegerField(default=0)),
+                ("created_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField(null=True)),
             ],
             options={
-                'ordering': ['-id'],
-                'indexes': [models.Index(fields=['agent_id', '-id'], name='run_by_agent'), models.Index(fields=['conversation_id', 'id'], name='run_by_conversation'), models.Index(fields=['user_id', '-id'], name='run_by_user')],
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(fields=["agent_id", "-id"], name="run_by_agent"),
+                    models.Index(fields=["conversation_id", "id"], name="run_by_conversation"),
+                    models.Index(fields=["user_id", "-id"], name="run_by_user"),
+                ],
             },
         ),
     ]

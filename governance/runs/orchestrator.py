@@ -89,10 +89,10 @@ async def configure(
     agent = await effective_configuration.visible(identity, agent_id)
     if not identity.has_perm("agents.run_agentdefinition", agent):
         raise Problem("permission_denied", f"Your role may see '{agent.name}' but not run it.")
-    if request.conversation_id is None:
+    if request.conversation_id is None or request.begins:
         effective = await effective_configuration.resolve(tenant, agent)
-        number = str(effective.version.number)
-        return effective, Context(uuid7(), tenant.id, agent_id, identity.user_id, number)
+        begun = request.conversation_id or uuid7()
+        return effective, Context(begun, tenant.id, agent_id, identity.user_id, str(effective.version.number))
     context = await conversation.load(identity, tenant, agent_id, request.conversation_id)
     return await effective_configuration.resolve(tenant, agent, keep_version=context.version), context
 
@@ -263,7 +263,9 @@ class Execution:
         start = self.begun
         if end.status != "failed":
             usage = end.usage
-            self.log.event("usage", {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens})
+            self.log.event(
+                "usage", {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+            )
         name, data = last_event(start, end)
         outcome = Settlement(
             position=await self.log.close(),
@@ -274,10 +276,14 @@ class Execution:
             conversation=self._continued(end),
         )
         if not await self._settled(outcome):
-            self.end = end = record.End("failed", problem=Problem("worker_lost", "The run was ended by the reaper."))
+            self.end = end = record.End(
+                "failed", problem=Problem("worker_lost", "The run was ended by the reaper.")
+            )
             name, data = last_event(start, end)
         self.log.end(name, data)
-        metrics.finished(start["agent_id"], start["version"], end.status, end.milliseconds, end.first_token_ms, end.usage)
+        metrics.finished(
+            start["agent_id"], start["version"], end.status, end.milliseconds, end.first_token_ms, end.usage
+        )
         executions.pop(self.lease.run_id, None)
 
     async def _settled(self, outcome: Settlement) -> bool:
@@ -294,7 +300,9 @@ class Execution:
     def _continued(self, end: record.End) -> bytes:
         if end.status != "completed":
             return b""
-        return self.context.extended(conversation.turn(self.request.input, self.request.documents, end.output))
+        return self.context.extended(
+            conversation.turn(self.request.input, self.request.documents, end.output)
+        )
 
 
 async def shut_down() -> None:

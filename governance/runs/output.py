@@ -11,7 +11,7 @@ import jsonschema_rs
 import orjson
 
 from qualisys.problems import FieldError
-from qualisys.text import clean
+from qualisys.text import clean, clean_json, unstorable
 
 _FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?```\s*\Z", re.DOTALL)
 
@@ -22,7 +22,8 @@ NAMED = 20
 def parse(text: str) -> Any:
     """Return the JSON value in `text`, with or without a code fence; raise ValueError where there is none."""
     fenced = _FENCE.match(text)
-    return orjson.loads(fenced.group(1) if fenced else text)
+    value = orjson.loads(fenced.group(1) if fenced else text)
+    return clean_json(value) if unstorable(value) else value
 
 
 def check(text: str, validator: jsonschema_rs.Validator) -> tuple[Any, list[FieldError]]:

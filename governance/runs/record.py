@@ -71,7 +71,9 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, UUID) else value
 
 
-def begin(run_id: UUID, identity: Identity, effective: Effective, request: RunRequest, context: Context) -> Start:
+def begin(
+    run_id: UUID, identity: Identity, effective: Effective, request: RunRequest, context: Context
+) -> Start:
     """Return the start of a run that has just been asked for."""
     return Start(
         run_id=run_id,

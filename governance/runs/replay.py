@@ -10,7 +10,9 @@ import orjson
 from governance.runs.stream import DELTA, ENDS, Event
 
 
-async def replay(run: dict[str, Any], stored: AsyncIterator[Event], position: int = 0) -> AsyncIterator[Event]:
+async def replay(
+    run: dict[str, Any], stored: AsyncIterator[Event], position: int = 0
+) -> AsyncIterator[Event]:
     """Yield the stored events and, where they end without an end, what the finished run still tells."""
     seen = position
     async for event in stored:

@@ -36,6 +36,8 @@ class RunRequest:
     documents: Sequence[Mapping[str, Any]] = ()
     conversation_id: UUID | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    #: The conversation begins with this run, although its id is known already.
+    begins: bool = False
 
 
 async def prepare(
@@ -57,7 +59,8 @@ async def prepare(
     size = len(text.encode()) + sum(len(document["text"].encode()) for document in read)
     if size > MAX_INPUT:
         raise Problem(
-            "payload_too_large", f"Text and documents have {size:,} bytes; {MAX_INPUT:,} are the most an agent reads."
+            "payload_too_large",
+            f"Text and documents have {size:,} bytes; {MAX_INPUT:,} are the most an agent reads.",
         )
     return RunRequest(text, read, conversation_id, parameters or {})
 

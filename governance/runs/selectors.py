@@ -97,19 +97,30 @@ async def list_runs(
     """Return a page of runs, newest first; those under way come with the first page."""
     after = pagination.decode(cursor, 1)
     size = pagination.limit_of(limit)
-    seen = [agent.agent_id for agent in await registry.enabled() if identity.has_perm("governance.view_run", agent)]
+    seen = [
+        agent.agent_id
+        for agent in await registry.enabled()
+        if identity.has_perm("governance.view_run", agent)
+    ]
     stored = await in_thread(_page, identity.user_id, seen, agent_id, status, after, size)
     next_cursor = pagination.encode([stored[size - 1]["run_id"]]) if len(stored) > size else None
     items = stored[:size]
     if after is None:
         known = {item["run_id"] for item in items}
         live = [run for run in await _live(identity) if run["run_id"] not in known]
-        items = [r for r in live if agent_id in (None, r["agent_id"]) and status in (None, r["status"])] + items
+        items = [
+            r for r in live if agent_id in (None, r["agent_id"]) and status in (None, r["status"])
+        ] + items
     return {"items": items, "next_cursor": next_cursor}
 
 
 def _page(
-    user_id: UUID, seen: list[str], agent_id: str | None, status: str | None, after: list[Any] | None, size: int
+    user_id: UUID,
+    seen: list[str],
+    agent_id: str | None,
+    status: str | None,
+    after: list[Any] | None,
+    size: int,
 ) -> list[dict[str, Any]]:
     rows = Run.objects.filter(Q(user_id=user_id) | Q(agent_id__in=seen))
     if agent_id:

@@ -58,7 +58,12 @@ LOG = _columns(
     "error_code text", "error_message text", "customized bool", "demo bool", "created_at timestamptz",
 )  # fmt: skip
 CONVERSATION = _columns(
-    "id uuid conversation_id", "agent_id text", "version text", "user_id uuid", "title text", "created_at timestamptz"
+    "id uuid conversation_id",
+    "agent_id text",
+    "version text",
+    "user_id uuid",
+    "title text",
+    "created_at timestamptz",
 )
 RUN = _columns(
     "id uuid run_id", "agent_id text", "version text", "version_reason text", "content_hash text",
@@ -81,7 +86,7 @@ def drain(consumer: str, block_ms: int = 200) -> int:
     if not entries:
         return 0
     store(entries, client)
-    metrics.BACKLOG.set(cast(int, client.xlen(SPOOL)))
+    metrics.BACKLOG.set(client.xlen(SPOOL))
     return len(entries)
 
 
@@ -144,7 +149,9 @@ def _first_executions(agent_ids: set[str]) -> None:
 
 def _schemas(tenant_ids: list[str]) -> dict[str, str]:
     with connections["default"].cursor() as cursor:
-        cursor.execute("SELECT id::text, schema_name FROM tenants_tenant WHERE id = ANY(%s::uuid[])", [tenant_ids])
+        cursor.execute(
+            "SELECT id::text, schema_name FROM tenants_tenant WHERE id = ANY(%s::uuid[])", [tenant_ids]
+        )
         return dict(cursor.fetchall())
 
 
@@ -158,12 +165,7 @@ def _ensure_group(client: redis.Redis) -> None:
 
 def _read(client: redis.Redis, consumer: str, block_ms: int) -> list[tuple[bytes, Row]]:
     answer = cast(Any, client.xreadgroup(GROUP, consumer, {SPOOL: ">"}, count=BATCH, block=block_ms))
-    streams = list(answer.items()) if isinstance(answer, dict) else answer
-    entries: list[tuple[bytes, Row]] = []
-    for _, found in streams or []:
-        for item in found if found and isinstance(found[0], tuple) else (found[0] if found else []):
-            entries.append(_entry(*item))
-    return entries
+    return [_entry(*item) for _, found in answer for item in found]
 
 
 def _claimed(client: redis.Redis, consumer: str) -> list[tuple[bytes, Row]]:

@@ -37,6 +37,8 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     """Applies the tenancy context to the session, failing closed without one."""
 
     _ready = False
+    _setting_search_path: bool
+    schema_name: str
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

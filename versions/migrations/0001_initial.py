@@ -6,37 +6,60 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('agents', '0001_initial'),
+        ("agents", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='AgentVersion',
+            name="AgentVersion",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('version', models.CharField(max_length=20)),
-                ('system_prompt', models.TextField()),
-                ('output_schema', models.JSONField(blank=True, default=dict)),
-                ('changelog', models.TextField()),
-                ('content_hash', models.CharField(editable=False, max_length=64)),
-                ('status', models.CharField(choices=[('active', 'Active'), ('deprecated', 'Deprecated'), ('retired', 'Retired')], default='active', max_length=20)),
-                ('rollout_percentage', models.PositiveSmallIntegerField(default=100)),
-                ('author_id', models.UUIDField(editable=False, null=True)),
-                ('author', models.CharField(editable=False, max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('retired_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('agent', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='agents.agentdefinition', to_field='agent_id')),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("version", models.CharField(max_length=20)),
+                ("system_prompt", models.TextField()),
+                ("output_schema", models.JSONField(blank=True, default=dict)),
+                ("changelog", models.TextField()),
+                ("content_hash", models.CharField(editable=False, max_length=64)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("active", "Active"), ("deprecated", "Deprecated"), ("retired", "Retired")],
+                        default="active",
+                        max_length=20,
+                    ),
+                ),
+                ("rollout_percentage", models.PositiveSmallIntegerField(default=100)),
+                ("author_id", models.UUIDField(editable=False, null=True)),
+                ("author", models.CharField(editable=False, max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("retired_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="versions",
+                        to="agents.agentdefinition",
+                        to_field="agent_id",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'version',
-                'db_table': 'agent_versions',
-                'ordering': ['agent_id', '-created_at'],
-                'indexes': [models.Index(fields=['agent', 'status'], name='agent_versions_agent_status')],
-                'constraints': [models.UniqueConstraint(fields=('agent', 'version'), name='agent_versions_unique'), models.CheckConstraint(condition=models.Q(('rollout_percentage__gte', 0), ('rollout_percentage__lte', 100)), name='agent_versions_rollout')],
+                "verbose_name": "version",
+                "db_table": "agent_versions",
+                "ordering": ["agent_id", "-created_at"],
+                "indexes": [models.Index(fields=["agent", "status"], name="agent_versions_agent_status")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("agent", "version"), name="agent_versions_unique"),
+                    models.CheckConstraint(
+                        condition=models.Q(("rollout_percentage__gte", 0), ("rollout_percentage__lte", 100)),
+                        name="agent_versions_rollout",
+                    ),
+                ],
             },
         ),
     ]

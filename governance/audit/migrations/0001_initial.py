@@ -4,31 +4,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='AuditEvent',
+            name="AuditEvent",
             fields=[
-                ('pk', models.CompositePrimaryKey('tenant_id', 'seq', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('tenant_id', models.UUIDField()),
-                ('seq', models.BigIntegerField()),
-                ('at', models.DateTimeField()),
-                ('actor', models.TextField()),
-                ('action', models.TextField()),
-                ('object_type', models.TextField()),
-                ('object_id', models.TextField()),
-                ('body', models.TextField()),
-                ('hash', models.BinaryField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "tenant_id", "seq", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("tenant_id", models.UUIDField()),
+                ("seq", models.BigIntegerField()),
+                ("at", models.DateTimeField()),
+                ("actor", models.TextField()),
+                ("action", models.TextField()),
+                ("object_type", models.TextField()),
+                ("object_id", models.TextField()),
+                ("body", models.TextField()),
+                ("hash", models.BinaryField()),
             ],
             options={
-                'db_table': 'audit_event',
-                'ordering': ['-seq'],
-                'managed': False,
+                "db_table": "audit_event",
+                "ordering": ["-seq"],
+                "managed": False,
             },
         ),
     ]

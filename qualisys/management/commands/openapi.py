@@ -19,7 +19,7 @@ class Command(BaseCommand):
     """Write the snapshot, or check that it is current."""
 
     help = "Write tests/api/openapi.json, or with --check fail if it differs from the code."
-    requires_system_checks: list[str] = []  # noqa: RUF012
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Accept --check."""

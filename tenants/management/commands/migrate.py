@@ -19,7 +19,9 @@ class Command(BaseCommand):
     """Bring every schema to this release."""
 
     autodetector = MigrationAutodetector
-    help = "Migrate the public schema, record the tenants' template and migrate the tenants that lack something."
+    help = (
+        "Migrate the public schema, record the tenants' template and migrate the tenants that lack something."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Accept Django's usual flag."""
@@ -35,7 +37,9 @@ class Command(BaseCommand):
             pending = schema.pending_schemas()
         for index, name in enumerate(pending, 1):
             with tenancy.use(tenancy.platform("migrate")), audit.acting(audit.Actor("system:migrate")):
-                self._step(f"tenant {index}/{len(pending)} {name}", lambda name=name: schema.migrate_schema(name))
+                self._step(
+                    f"tenant {index}/{len(pending)} {name}", lambda name=name: schema.migrate_schema(name)
+                )
 
     def _step(self, name: str, work: Any) -> None:
         began = perf_counter()

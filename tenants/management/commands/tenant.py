@@ -68,7 +68,9 @@ class Command(BaseCommand):
         for tenant in Tenant.objects.prefetch_related("domains", "memberships"):
             hosts = ", ".join(host.domain for host in tenant.domains.all())
             people = tenant.memberships.count()
-            self.stdout.write(f"{tenant.schema_name:24} {tenant.tier:11} {tenant.status:10} {people:4} people  {hosts}")
+            self.stdout.write(
+                f"{tenant.schema_name:24} {tenant.tier:11} {tenant.status:10} {people:4} people  {hosts}"
+            )
 
     def suspend(self, options: dict[str, Any]) -> None:
         """Suspend a tenant."""
@@ -82,7 +84,9 @@ class Command(BaseCommand):
         """Delete a suspended tenant after a typed confirmation."""
         tenant = self._find(options["slug"])
         if options["yes"] != tenant.schema_name:
-            raise CommandError(f"This deletes everything of {tenant.name}. Confirm with --yes {tenant.schema_name}")
+            raise CommandError(
+                f"This deletes everything of {tenant.name}. Confirm with --yes {tenant.schema_name}"
+            )
         services.delete_tenant(actor=System("command"), tenant=tenant)
         self.stdout.write(f"{options['slug']}: deleted")
 
@@ -92,7 +96,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{tenant.schema_name}: {status.label.lower()}")
 
     def _find(self, slug: str) -> Tenant:
-        tenant = Tenant.objects.filter(schema_name=slug).first()
+        tenant: Tenant | None = Tenant.objects.filter(schema_name=slug).first()
         if tenant is None:
             raise CommandError(f"There is no tenant '{slug}'. See: manage.py tenant list")
         return tenant
