@@ -8,6 +8,7 @@ from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port
 
 from qualisys import audit, tenancy
 from qualisys.errors import problem_page

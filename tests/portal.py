@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -62,10 +63,8 @@ class Process:
         """Ask it to end, and insist after a while."""
         if self.popen.poll() is None:
             self.popen.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.popen.wait(8)
-            except subprocess.TimeoutExpired:
-                pass
         self.kill()
 
     def restart(self) -> None:
@@ -102,7 +101,7 @@ class Portal:
                 Process(f"web{len(self.webs)}", [*command, "--no-access-log", "--timeout-graceful-shutdown", "2"],
                         self.env, port)
             )  # fmt: skip
-            wait_for(lambda: self._alive(port), 30, f"web process on port {port}")
+            wait_for(partial(self._alive, port), 30, f"web process on port {port}")
         return self.webs[index]
 
     def new_web(self) -> Process:
@@ -211,9 +210,14 @@ def wait_for(condition: Any, seconds: float, what: str = "condition") -> float:
 def running(demo: dict[str, Any], home: Path) -> Iterator[Portal]:
     """Run a portal and a test provider for the block."""
     provider = provider_process.start()
-    portal = Portal(demo, provider, {"OPENAI_API_KEY": "sk-test-canary-openai", "OPENAI_BASE_URL": f"{provider.url}/v1",
-                                     "ANTHROPIC_API_KEY": "sk-ant-test-canary", "ANTHROPIC_BASE_URL": f"{provider.url}/v1",
-                                     "QUALISYS_HOME": str(home)})  # fmt: skip
+    env = {
+        "OPENAI_API_KEY": "sk-test-canary-openai",
+        "OPENAI_BASE_URL": f"{provider.url}/v1",
+        "ANTHROPIC_API_KEY": "sk-ant-test-canary",
+        "ANTHROPIC_BASE_URL": f"{provider.url}/v1",
+        "QUALISYS_HOME": str(home),
+    }
+    portal = Portal(demo, provider, env)
     try:
         portal.start()
         yield portal

@@ -8,12 +8,9 @@ import json
 import signal
 import sys
 
-from tests.provider.server import serve
+from uvloop import run
 
-try:
-    from uvloop import run
-except ImportError:
-    from asyncio import run
+from tests.provider.server import serve
 
 
 async def main(host: str, port: int, *, with_starter: bool) -> None:
