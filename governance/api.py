@@ -34,7 +34,24 @@ conversations = Router(tags=["runs"])
 #: Seconds `POST /runs` waits for the end at most, and unless the caller says otherwise.
 MAX_WAIT = 120
 
+UNDER_WAY = ("queued", "running")
+
 _WAIT = re.compile(r"\bwait=(\d{1,4})\b")
+
+#: How a stream looks in the API's description.
+_SSE = {
+    "responses": {
+        200: {
+            "description": "The run's events: run.started, delta, tool, usage, run.completed or run.failed.",
+            "content": {
+                "text/event-stream": {
+                    "schema": {"type": "string"},
+                    "example": 'id: 01a1f87b-a436-7a8b-a961-43ebcc561166-6\nevent: delta\ndata: {"text":"Hello"}\n\n',
+                }
+            },
+        }
+    }
+}
 
 
 def _identity(request: HttpRequest) -> Identity:
@@ -154,18 +171,27 @@ async def _watched(request: HttpRequest, execution: Execution, wait: int) -> Non
 @agents.post(
     "/{agent_id}/stream",
     response={200: None, **REFUSALS},
+    openapi_extra=_SSE,
     auth=Requires("governance.add_run", where="tenant"),
 )
 async def stream_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpResponse:
     """Run an agent and follow it as server-sent events."""
     identity = _identity(request)
+    if (joined := getattr(request, "continued_run", None)) is not None:
+        return await _stream(identity, joined, 0)
     execution = await start(identity, agent_id, await _request(identity, agent_id, body), mode="stream")
     return EventStream(execution.lease.run_id, follow(execution.log), identity)
+
+
+async def _stream(identity: Identity, run_id: UUID, position: int) -> EventStream:
+    run = await selectors.get_run(identity, run_id)
+    return EventStream(run_id, await events_of(run_id, position, run), identity)
 
 
 @agents.get(
     "/{agent_id}/stream",
     response={200: None, 204: None, **REFUSALS},
+    openapi_extra=_SSE,
     auth=Requires("governance.add_run", where="tenant"),
 )
 async def stream_for_event_source(
@@ -179,12 +205,22 @@ async def stream_for_event_source(
     if last := request.headers.get("Last-Event-ID"):
         run_id, position = _position(last)
         run = await selectors.get_run(identity, run_id)
-        if run["status"] not in ("queued", "running"):
-            return HttpResponse(status=204)
-        return EventStream(run_id, await events_of(run_id, position, run), identity)
+        events = await events_of(run_id, position, run)
+        if run["status"] not in UNDER_WAY:
+            # Nothing more will come: what the reader has missed, or the sign to stop reconnecting.
+            missed = [event async for event in events]
+            if not missed:
+                return HttpResponse(status=204)
+            events = _each(missed)
+        return EventStream(run_id, events, identity)
     body = RunIn(input=input, conversation_id=conversation_id)
     execution = await start(identity, agent_id, await _request(identity, agent_id, body), mode="stream")
     return EventStream(execution.lease.run_id, follow(execution.log), identity)
+
+
+async def _each(events: list[Event]) -> AsyncIterator[Event]:
+    for event in events:
+        yield event
 
 
 def _position(last_event_id: str) -> tuple[UUID, int]:
@@ -228,18 +264,19 @@ async def get_run(request: HttpRequest, run_id: UUID) -> dict[str, Any]:
 
 
 @runs.get(
-    "/{run_id}/stream", response={200: None, **REFUSALS}, auth=Requires("governance.view_run", where="tenant")
+    "/{run_id}/stream",
+    response={200: None, **REFUSALS},
+    openapi_extra=_SSE,
+    auth=Requires("governance.view_run", where="tenant"),
 )
 async def attach(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Follow a run from its start or from `Last-Event-ID`; a finished one is replayed."""
-    identity = _identity(request)
-    run = await selectors.get_run(identity, run_id)
     position = 0
     if last := request.headers.get("Last-Event-ID"):
         of, position = _position(last)
         if of != run_id:
             raise invalid("Last-Event-ID", "run", "This id belongs to another run.")
-    return EventStream(run_id, await events_of(run_id, position, run), identity)
+    return await _stream(_identity(request), run_id, position)
 
 
 @runs.post(

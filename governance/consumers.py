@@ -25,6 +25,7 @@ from qualisys import audit, tenancy
 from qualisys.access import check
 from qualisys.problems import Problem
 from qualisys.redis import RedisUnavailable
+from qualisys.text import read_json
 from tenants import effective
 from tenants.authentication import Credentials, authenticate, still_holds
 from tenants.identity import Identity
@@ -158,17 +159,14 @@ class RunConsumer(GovernedConsumer):
         run_id: UUID = self.scope["url_route"]["kwargs"]["run_id"]
         run = await selectors.get_run(self.identity, run_id)
         query = self.scope["query_string"].decode("latin1")
-        position = int(query.removeprefix("after=")) if query.removeprefix("after=").isdigit() else 0
+        position = int(query.removeprefix("after=")) if query.removeprefix("after=").isdecimal() else 0
         self.spawn(self.relay(run_id, await events_of(run_id, position, run)))
 
 
 def _message(text: str | None) -> dict[str, Any]:
     if text is None or len(text) > MAX_MESSAGE:
         raise Problem("validation_error", "Send one JSON object as text.")
-    try:
-        message = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise Problem("validation_error", "This is not valid JSON.") from error
+    message = read_json(text)
     if not isinstance(message, dict):
         raise Problem("validation_error", "Send one JSON object as text.")
     return message

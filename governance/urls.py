@@ -8,7 +8,7 @@ from governance import views
 
 urlpatterns = [
     path("", views.agents, name="agents"),
-    path("agents/health/", views.agents_health, name="agents-health"),
+    path("health/agents/", views.agents_health, name="agents-health"),
     path("agents/<str:agent_id>/", views.agent, name="agent"),
     path("runs/", views.runs, name="runs"),
     path("runs/<uuid:run_id>/", views.run, name="run"),

@@ -159,7 +159,8 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     check(identity, "governance.view_run")
     found = async_to_sync(selectors.get_run)(identity, run_id)
     cards = async_to_sync(discovery.discover)(identity)
-    is_text = found["structured_output"] is None and found["status"] not in ("queued", "running")
+    ended = found["status"] not in ("queued", "running")
+    is_text = ended and found["structured_output"] is None and not found["output"].lstrip().startswith("{")
     context = {
         "run": _dressed([found], cards)[0],
         "data": found,

@@ -13,7 +13,7 @@ from ninja.renderers import BaseRenderer
 
 from qualisys.problems import FieldError, Problem
 from qualisys.responses import problem_response
-from qualisys.text import unstorable
+from qualisys.text import read_json
 
 
 class OrjsonParser(Parser):
@@ -21,13 +21,7 @@ class OrjsonParser(Parser):
 
     def parse_body(self, request: HttpRequest) -> Any:
         """Return the JSON of the body; raise a `validation_error` for anything else."""
-        try:
-            value = orjson.loads(request.body)
-        except orjson.JSONDecodeError as error:
-            raise Problem("validation_error", f"The body is not valid JSON: {error}"[:300]) from error
-        if unstorable(value):
-            raise Problem("validation_error", "NUL characters and lone surrogates are not accepted.")
-        return value
+        return read_json(request.body)
 
 
 class OrjsonRenderer(BaseRenderer):
@@ -79,6 +73,9 @@ def refuse_input(request: HttpRequest, error: ValidationError) -> HttpResponse:
 @api.exception_handler(HttpError)
 def refuse_http(request: HttpRequest, error: HttpError) -> HttpResponse:
     """Answer what Ninja itself refuses."""
+    if isinstance(error.__cause__, Problem):
+        # Ninja wraps whatever the parser raises; the parser has said more.
+        return refuse(request, error.__cause__)
     code = "not_authenticated" if error.status_code == 401 else "validation_error"
     return refuse(request, Problem(code, str(error)))
 

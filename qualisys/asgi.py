@@ -15,7 +15,7 @@ django.setup()
 from channels.routing import URLRouter  # noqa: E402 - Django must be set up first
 from django.conf import settings  # noqa: E402
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
-from django.urls import path  # noqa: E402
+from django.urls import path, re_path  # noqa: E402
 from django.utils.module_loading import import_string  # noqa: E402
 
 from qualisys import redis as qredis  # noqa: E402
@@ -26,9 +26,22 @@ API_PREFIXES = ("/api/", "/v1/")
 
 _api = ApiHandler()
 _pages = ASGIHandler()
-_sockets = URLRouter([path(route, import_string(consumer).as_asgi()) for route, consumer in settings.SOCKETS])
 
 Call = Callable[..., Awaitable[Any]]
+
+
+async def _nowhere(scope: dict[str, Any], receive: Call, send: Call) -> None:
+    """Close a socket that leads nowhere."""
+    await receive()
+    await send({"type": "websocket.close", "code": 4404})
+
+
+_sockets = URLRouter(
+    [
+        *(path(route, import_string(consumer).as_asgi()) for route, consumer in settings.SOCKETS),
+        re_path("", _nowhere),
+    ]
+)
 
 
 async def application(scope: dict[str, Any], receive: Call, send: Call) -> None:

@@ -32,7 +32,7 @@ app.conf.update(
     },
     task_routes={"governance.ensure_partitions": {"queue": "maintenance"}},
 )
-app.autodiscover_tasks(["governance"])
+app.autodiscover_tasks(["governance", "tenants"])
 
 TENANT_HEADER = "qualisys_tenant"
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.http import HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed
 from django.http.request import split_domain_port
 from django.urls import set_script_prefix
 from django.utils.module_loading import import_string
@@ -93,8 +93,12 @@ class ApiHandler(ASGIHandler):
         request.request_id = request_id  # type: ignore[attr-defined]
         try:
             response = await self._inside(request, request_id)
+            if isinstance(response, HttpResponseNotAllowed):
+                raise _not_allowed(request, response["Allow"])
         except Problem as problem:
             response = problem_response(problem, request_id)
+        except Http404:
+            response = problem_response(Problem("not_found", "There is nothing at this address."), request_id)
         except RedisUnavailable:
             detail = "A part of the installation is away. Nothing was started; try again in a few seconds."
             response = problem_response(
@@ -127,6 +131,11 @@ class ApiHandler(ASGIHandler):
             if request.method == "POST" and "idempotency-key" in headers:
                 return await idempotency.once(request, headers["idempotency-key"], self._view)
             return cast(HttpResponseBase, await self._view(request))
+
+
+def _not_allowed(request: HttpRequest, allowed: str) -> Problem:
+    detail = f"{str(request.method)[:20]} is not possible here; {allowed} is."
+    return Problem("method_not_allowed", detail, headers={"Allow": allowed})
 
 
 async def _read_body(receive: Receive) -> bytes | None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -44,8 +45,11 @@ async def once(request: HttpRequest, key: str, inner: Inner) -> HttpResponseBase
     redis = qredis.client()
     claim = orjson.dumps({"fingerprint": fingerprint})
     if await redis.call("SET", name, claim, "NX", "EX", CLAIM) is None:
-        return await _answer_of(name, fingerprint)
-    request.idempotency_key = name  # type: ignore[attr-defined]
+        answer = await _answer_of(name, fingerprint)
+        if isinstance(answer, HttpResponse):
+            return answer
+        request.continued_run = answer  # type: ignore[attr-defined]
+        return await inner(request)  # type: ignore[no-any-return]
     try:
         response = await inner(request)
     except Problem as problem:
@@ -59,15 +63,19 @@ async def once(request: HttpRequest, key: str, inner: Inner) -> HttpResponseBase
     except BaseException:
         await redis.call("DEL", name)
         raise
-    if hasattr(response, "stream") or response.status_code >= 500 or response.status_code == 429:
-        # A stream cannot be stored and a failure may be tried again; neither blocks the key.
+    if hasattr(response, "run_id"):
+        # A stream cannot be stored, but its run can be joined.
+        joined = {"fingerprint": fingerprint, "run_id": str(response.run_id)}
+        await redis.call("SET", name, orjson.dumps(joined), "EX", DAY)
+    elif response.status_code >= 500 or response.status_code == 429:
         await redis.call("DEL", name)
     else:
         await redis.call("SET", name, _stored(fingerprint, response), "EX", DAY)
     return response  # type: ignore[no-any-return]
 
 
-async def _answer_of(name: str, fingerprint: str) -> HttpResponse:
+async def _answer_of(name: str, fingerprint: str) -> HttpResponse | UUID:
+    """Return the first request's answer, or the run whose stream it began."""
     deadline = asyncio.get_running_loop().time() + WAIT
     pause = 0.01
     while asyncio.get_running_loop().time() < deadline:
@@ -77,6 +85,8 @@ async def _answer_of(name: str, fingerprint: str) -> HttpResponse:
         stored = orjson.loads(raw)
         if stored["fingerprint"] != fingerprint:
             raise Problem("conflict", "This Idempotency-Key was used for another request. Use a new one.")
+        if "run_id" in stored:
+            return UUID(stored["run_id"])
         if "status" in stored:
             response = HttpResponse(base64.b64decode(stored["body"]), status=stored["status"])
             for header, value in stored["headers"].items():

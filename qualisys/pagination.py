@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from qualisys.problems import Problem, invalid
+from qualisys.text import unstorable
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -35,7 +36,7 @@ def decode(cursor: str | None, length: int) -> list[Any] | None:
     if (
         not isinstance(values, list)
         or len(values) != length
-        or any(not isinstance(v, str | int) for v in values)
+        or any(not isinstance(v, str | int) or unstorable(v) for v in values)
     ):
         raise bad_cursor()
     return values

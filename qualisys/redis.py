@@ -126,6 +126,18 @@ class Redis:
                 raise
             return await self.call("EVAL", script.source, len(keys), *keys, *args, deadline=deadline)
 
+    def run_soon(
+        self, script: Script, keys: Sequence[Arg], args: Sequence[Arg]
+    ) -> asyncio.Future[Any] | None:
+        """Send `script` behind everything sent so far, without waiting; None where there is no connection.
+
+        For what may be repeated by the caller: it has no deadline and is not tried again.
+        """
+        connection = self._connection
+        if connection is None or not connection.usable:
+            return None
+        return connection.send("EVAL", script.source, len(keys), *keys, *args)
+
     async def close(self) -> None:
         """Close the connection; commands under way fail."""
         if self._connection is not None and self._connection.transport is not None:

@@ -5,6 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import orjson
+
+from qualisys.problems import Problem
+
+#: Levels of nesting that a document may have; every library behind the doors can still write that much.
+MAX_DEPTH = 100
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -17,6 +24,30 @@ def unstorable(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(unstorable(item) for item in value)
     return False
+
+
+def deeper_than(value: Any, levels: int) -> bool:
+    """Tell whether a JSON-like value is nested deeper than `levels`; asked before anything recurses into it."""
+    layer = [value]
+    for _ in range(levels + 1):
+        layer = [each for each in layer if isinstance(each, dict | list)]
+        if not layer:
+            return False
+        layer = [item for each in layer for item in (each.values() if isinstance(each, dict) else each)]
+    return True
+
+
+def read_json(raw: bytes | str) -> Any:
+    """Return the JSON document that somebody sent; raise a `validation_error` for what cannot be carried."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Problem("validation_error", f"This is not valid JSON: {error}"[:300]) from error
+    if deeper_than(value, MAX_DEPTH):
+        raise Problem("validation_error", f"This is nested more than {MAX_DEPTH} levels deep.")
+    if unstorable(value):
+        raise Problem("validation_error", "NUL characters and lone surrogates are not accepted.")
+    return value
 
 
 def clean(value: str) -> str:

@@ -129,7 +129,7 @@ async def _claims(token: str) -> tokens.Claims:
     if known is not None and known[1] > time.time():
         return known[0]
     claims = await tokens.verify(token)
-    _tokens[token] = (claims, time.time() + 60)
+    _tokens[token] = (claims, min(time.time() + 60, claims.expires))
     if len(_tokens) > _CACHED_TOKENS:
         _tokens.popitem(last=False)
     return claims

@@ -19,6 +19,7 @@ def portal(request: HttpRequest) -> dict[str, Any]:
         "identity": identity,
         "role_label": roles.LABELS.get(identity.role, identity.role) if identity else "",
         "sees_runs": identity is not None and identity.has_perm("governance.view_run"),
+        "section": request.path.split("/")[1],
         "demo_model": bool(settings.DEMO_MODEL_URL),
         "request_id": getattr(request, "request_id", ""),
     }

@@ -122,7 +122,10 @@ def _load_session(key: tuple[str, str]) -> tuple[UUID, datetime] | None:
     return (row.user_id, row.expire_date) if row and row.user_id else None
 
 
-people: Cached[tuple[str, UUID], Person | None] = Cached(load_person, topics=lambda key: (topic_of(key[0]),))
+#: A member is a person too: whoever is turned off on the platform is so in every tenant.
+people: Cached[tuple[str, UUID], Person | None] = Cached(
+    load_person, topics=lambda key: (topic_of(key[0]), cache.PLATFORM)
+)
 keys: Cached[tuple[str, str], ApiKey | None] = Cached(_load_key, topics=lambda key: (topic_of(key[0]),))
 families: Cached[tuple[str, UUID], bool] = Cached(_load_family, topics=lambda key: (topic_of(key[0]),))
 sessions: Cached[tuple[str, str], tuple[UUID, datetime] | None] = Cached(

@@ -21,7 +21,8 @@ from psycopg import sql
 from qualisys import tenancy
 from tenants.models import SchemaTemplate, Tenant
 
-SCRATCH = "template_scratch"
+#: No tenant can have this name, because a slug begins with a letter.
+SCRATCH = "_template"
 _LABELS = frozenset(app.rsplit(".", 1)[-1] for app in settings.TENANT_APPS)
 
 

@@ -15,6 +15,7 @@ from qualisys import audit, cache, changes, roles, tenancy
 from qualisys.access import Actor, check
 from qualisys.events import emit
 from qualisys.problems import Problem, invalid
+from qualisys.text import unstorable
 from tenants import keys, permissions, schema
 from tenants.models import ApiKey, Host, Membership, Session, Tenant, TenantStatus, Tier, TokenFamily, User
 
@@ -44,6 +45,22 @@ def create_tenant(
         raise Problem("conflict", f"The name '{slug}' or one of its hosts is taken.") from error
     cache.bump_quietly(cache.TENANTS)
     return tenant
+
+
+def update_tenant(*, actor: Actor, tenant: Tenant, name: str, tier: str) -> Tenant:
+    """Change a tenant's display name and tier."""
+    check(actor, "tenants.change_tenant")
+    if not name.strip() or len(name) > 200 or unstorable(name):
+        raise invalid("name", "length", "Name the organisation, in up to 200 characters.")
+    if tier not in Tier.values:
+        raise invalid("tier", "tier", f"Use one of {', '.join(Tier.values)}.")
+    with tenancy.use(tenancy.platform("change a tenant")), transaction.atomic():
+        row = Tenant.objects.select_for_update().get(pk=tenant.pk)
+        row.name, row.tier = name.strip(), Tier(tier)
+        row.save(update_fields=["name", "tier"])
+        emit("tenant.changed", {"slug": row.schema_name, "tier": tier})
+    cache.bump_quietly(cache.TENANTS, str(tenant.pk))
+    return row
 
 
 def set_status(*, actor: Actor, tenant: Tenant, status: str, reason: str = "") -> Tenant:
@@ -94,6 +111,25 @@ def create_user(*, actor: Actor, email: str, name: str = "", password: str, plat
     except IntegrityError as error:
         raise Problem("conflict", "There already is a person with this e-mail address.") from error
     return user
+
+
+def set_user_active(*, actor: Actor, user: User, is_active: bool) -> User:
+    """Let a person in again, or shut them out of the platform and every tenant within a second."""
+    check(actor, "tenants.change_user")
+    with tenancy.use(tenancy.platform("change a person")), transaction.atomic():
+        row = User.objects.select_for_update().get(pk=user.pk)
+        row.is_active = is_active
+        row.save(update_fields=["is_active"])
+        if row.platform_role == "platform_owner":
+            _keep_a_platform_owner()
+        tenants = [str(found) for found in Membership.objects.filter(user=row).values_list("tenant_id", flat=True)]
+        for tenant_id in tenants:
+            # The row's own trigger tells the platform's caches only.
+            emit("cache.stale", {"topic": tenant_id})
+        if not is_active:
+            Session.objects.filter(user=row).delete()
+    cache.bump_quietly(cache.PLATFORM, *tenants)
+    return row
 
 
 def add_member(*, actor: Actor, tenant_id: UUID, user: User, role: str) -> Membership:
@@ -179,6 +215,11 @@ def revoke_api_key(*, actor: Actor, key: ApiKey) -> ApiKey:
 def _check_role(role: str) -> None:
     if role not in roles.ROLES:
         raise invalid("role", "role", f"Use one of {', '.join(roles.ROLES)}.")
+
+
+def _keep_a_platform_owner() -> None:
+    if not User.objects.filter(is_active=True, platform_role="platform_owner").exists():
+        raise Problem("conflict", "The platform needs at least one active owner.")
 
 
 def _keep_an_owner(tenant_id: UUID) -> None:

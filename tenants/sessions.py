@@ -31,6 +31,14 @@ class SessionStore(DatabaseStore):
         row.tenant_id = _tenant_id(context)
         return row
 
+    def _get_session_from_db(self) -> Any:
+        """Return the row only where it began: the platform may read every row, a tenant's would open its console."""
+        row = super()._get_session_from_db()
+        if row is not None and row.tenant_id != _tenant_id(tenancy.require()):
+            self._session_key = None
+            return None
+        return row
+
     def delete(self, session_key: str | None = None) -> None:
         """End the session; every process refuses it within a second."""
         context = tenancy.require()

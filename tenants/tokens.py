@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from qualisys import cache, secretbox, tenancy
 from qualisys.cache import Cached
+from qualisys.events import emit
 from qualisys.problems import Problem
 from tenants.models import SigningKey, TokenFamily
 
@@ -31,11 +32,12 @@ REFRESH_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a valid access token says; `tenant_id` is "" on the platform."""
+    """What a valid access token says; `tenant_id` is "" on the platform, `expires` in seconds since 1970."""
 
     user_id: UUID
     tenant_id: str
     family: UUID
+    expires: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def revoke(family: TokenFamily) -> None:
     family.revoked_at = timezone.now()
     family.save(update_fields=["revoked_at"])
     topic = str(family.tenant_id or cache.PLATFORM)
+    emit("cache.stale", {"topic": topic}, tenant_id=family.tenant_id)
     transaction.on_commit(lambda: cache.bump_quietly(topic))
 
 
@@ -147,7 +150,8 @@ async def verify(token: str) -> Claims:
         )
         if claims.get("typ") != "access" or "tenant_id" not in claims:
             raise refused
-        return Claims(UUID(claims["sub"]), str(claims["tenant_id"] or ""), UUID(claims["sid"]))
+        family = UUID(claims["sid"])
+        return Claims(UUID(claims["sub"]), str(claims["tenant_id"] or ""), family, float(claims["exp"]))
     except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise refused from error
 

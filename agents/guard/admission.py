@@ -44,14 +44,12 @@ class Refused(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How a run ended: its last event, what `GET /runs/{id}` answers, and its entry for the spool.
+    """How a run ended: its last events, what `GET /runs/{id}` answers, and its entry for the spool.
 
-    `position` is the last event's number; `conversation` is the context its next turn continues, or empty.
+    An event is (position, name, data); `conversation` is the context the next turn continues, or empty.
     """
 
-    position: int
-    event: str
-    data: bytes
+    events: Sequence[tuple[int, str, bytes | str]]
     result: bytes
     entry: bytes
     conversation: bytes = b""
@@ -131,13 +129,12 @@ async def settle(lease: Lease, outcome: Settlement, *, deadline: float = 0.25) -
     ]
     args: list[str | bytes | int] = [
         str(lease.run_id),
-        f"{outcome.position}-0",
-        outcome.event,
-        outcome.data,
         events_key(lease.run_id),
         outcome.result,
         outcome.entry,
         KEPT,
         outcome.conversation,
     ]
+    for position, name, data in outcome.events:
+        args += [f"{position}-0", name, data]
     return bool(await qredis.client().run(scripts.SETTLE, keys, args, deadline=deadline) == 1)

@@ -29,30 +29,32 @@ redis.call('ZADD', KEYS[4], now, ARGV[1])
 return 0
 """)
 
-#: KEYS lease, events. ARGV id, event, data, channel. Appends an event and tells readers elsewhere.
+# XADD refuses an id that is there already: an event that was sent twice. That is no error.
+
+#: KEYS lease, events. ARGV channel, then id, event, data of each event. Appends events and tells readers elsewhere.
 #: Returns -1 when the lease is gone (somebody ended the run), 1 when cancellation is asked for, else 0.
 APPEND = Script("""
 local asked = redis.call('HGET', KEYS[1], 'cancel')
 if not asked and redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
-redis.call('XADD', KEYS[2], ARGV[1], 'e', ARGV[2], 'd', ARGV[3])
-redis.call('PUBLISH', ARGV[4], ARGV[1])
+for i = 2, #ARGV, 3 do redis.pcall('XADD', KEYS[2], ARGV[i], 'e', ARGV[i + 1], 'd', ARGV[i + 2]) end
+redis.call('PUBLISH', ARGV[1], '')
 if asked then return 1 end
 return 0
 """)
 
-#: KEYS lease, leases, live, events, result, spool, conversation. ARGV run, event id, event, event data, channel,
-#: result, spool entry, seconds events, result and conversation are kept, conversation ('' for none).
+#: KEYS lease, leases, live, events, result, spool, conversation. ARGV run, channel, result, spool entry, seconds
+#: events, result and conversation are kept, conversation ('' for none), then id, event, data of the last events.
 #: Returns 1 when this call ended the run, 0 when it had ended before. Never settles twice.
 SETTLE = Script("""
 if redis.call('DEL', KEYS[1]) == 0 then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('XADD', KEYS[4], ARGV[2], 'e', ARGV[3], 'd', ARGV[4])
-redis.call('EXPIRE', KEYS[4], ARGV[8])
-redis.call('SET', KEYS[5], ARGV[6], 'EX', ARGV[8])
-redis.call('XADD', KEYS[6], '*', 'entry', ARGV[7])
-if ARGV[9] ~= '' then redis.call('SET', KEYS[7], ARGV[9], 'EX', ARGV[8]) end
-redis.call('PUBLISH', ARGV[5], ARGV[2])
+for i = 7, #ARGV, 3 do redis.pcall('XADD', KEYS[4], ARGV[i], 'e', ARGV[i + 1], 'd', ARGV[i + 2]) end
+redis.call('EXPIRE', KEYS[4], ARGV[5])
+redis.call('SET', KEYS[5], ARGV[3], 'EX', ARGV[5])
+redis.call('XADD', KEYS[6], '*', 'entry', ARGV[4])
+if ARGV[6] ~= '' then redis.call('SET', KEYS[7], ARGV[6], 'EX', ARGV[5]) end
+redis.call('PUBLISH', ARGV[2], '')
 return 1
 """)
 

@@ -22,7 +22,7 @@ from governance import gates
 from governance.runs import conversation, output, record
 from governance.runs.conversation import Context
 from governance.runs.request import RunRequest
-from governance.runs.stream import EventLog
+from governance.runs.stream import COALESCE, COALESCE_UNWATCHED, EventLog
 from qualisys import tenancy
 from qualisys.ids import uuid7
 from qualisys.problems import Problem
@@ -112,7 +112,7 @@ class Execution:
         self.lease, self.effective, self.request, self.context = lease, effective, request, context
         self.mode = mode
         self.begun = begun.payload()
-        self.log = EventLog(lease.run_id)
+        self.log = EventLog(lease.run_id, COALESCE_UNWATCHED if mode == "request" else COALESCE)
         self.stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
         self.end: record.End | None = None
@@ -172,6 +172,10 @@ class Execution:
         if work.done() and not work.cancelled():
             work.exception()
         if self.stop.done():
+            if self.stop.result() == "shutdown":
+                return self._failed(
+                    Problem("worker_lost", "The server was shut down meanwhile. Run it again.")
+                )
             return self._ended("cancelled")
         metrics.TIMEOUTS.labels(self.lease.agent_id).inc()
         return self._failed(Problem("agent_timeout", f"The agent did not finish within {seconds} seconds."))
@@ -267,10 +271,9 @@ class Execution:
                 "usage", {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
             )
         name, data = last_event(start, end)
+        last = self.log.position + 1
         outcome = Settlement(
-            position=await self.log.close(),
-            event=name,
-            data=data,
+            events=[*self.log.close(), (last, name, data)],
             result=orjson.dumps({**record.shown(start, end), "tenant_id": start["tenant_id"]}),
             entry=record.entry(start, end),
             conversation=self._continued(end),

@@ -54,7 +54,7 @@ async def _end(run_id: str, start: dict[str, Any]) -> bool:
     lease = Lease(UUID(run_id), UUID(start["tenant_id"]), start["agent_id"], UUID(start["conversation_id"]))
     result = orjson.dumps({**record.shown(start, end), "tenant_id": start["tenant_id"]})
     ended = await settle(
-        lease, Settlement(position + 1, name, data, result, record.entry(start, end)), deadline=2
+        lease, Settlement([(position + 1, name, data)], result, record.entry(start, end)), deadline=2
     )
     if ended:
         logger.warning("run %s was ended in place of its process", run_id)

@@ -11,10 +11,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import orjson
-import redis
 
 from agents.guard import admission, scripts
 from qualisys import redis as qredis
@@ -25,8 +26,10 @@ logger = logging.getLogger(__name__)
 
 DELTA = "delta"
 ENDS = frozenset({"run.completed", "run.failed"})
-#: Seconds of text that are gathered before they go to Redis; readers here get every piece at once.
+#: Seconds for which events are gathered before they go to Redis; readers here get every one at once.
 COALESCE = 0.02
+#: The same for a run that answers its caller directly, which hardly anyone follows from elsewhere.
+COALESCE_UNWATCHED = 1.0
 #: Seconds a streamed run outlives its last reader.
 READER_GRACE = 15
 #: Seconds a reader elsewhere waits for a message before it looks by itself.
@@ -48,52 +51,43 @@ class Event:
 
 
 class EventLog:
-    """The events of a run that this process executes."""
+    """The events of a run that this process executes.
 
-    def __init__(self, run_id: UUID) -> None:
+    Readers here see every event at once. Redis gets them gathered, in one step per COALESCE seconds, and the
+    last ones together with the settlement.
+    """
+
+    def __init__(self, run_id: UUID, coalesce: float = COALESCE) -> None:
         self.run_id = run_id
         self.events: list[Event] = []
         self.position = 0
         self.closed = False
         self.readers = 0
-        self.left_at = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self.left_at = self._loop.time()
         self.cancel_asked = False
         self.lost = False
-        self._loop = asyncio.get_running_loop()
-        self._waiting: list[asyncio.Future[None]] = []
-        self._pending: list[str] = []
+        self._coalesce = coalesce
+        self._kept = (0, 0)
+        self._sending: asyncio.Future[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._writes: set[asyncio.Task[None]] = set()
+        self._waiting: list[asyncio.Future[None]] = []
 
     def delta(self, text: str) -> None:
-        """Append text; readers here see it at once, others within COALESCE."""
-        if self.closed or not text:
-            return
-        self.position += len(text)
-        self.events.append(Event(self.position, DELTA, text))
-        self._pending.append(text)
-        if self._timer is None:
-            self._timer = self._loop.call_later(COALESCE, self._flush)
-        self._wake()
+        """Append text."""
+        if text:
+            self._append(Event(self.position + len(text), DELTA, text))
 
     def event(self, name: str, data: dict[str, object]) -> None:
         """Append an event that is not text."""
-        if self.closed:
-            return
-        self._flush()
-        self.position += 1
-        raw = orjson.dumps(data).decode()
-        self.events.append(Event(self.position, name, raw))
-        self._write(self.position, name, raw)
-        self._wake()
+        self._append(Event(self.position + 1, name, orjson.dumps(data).decode()))
 
-    async def close(self) -> int:
-        """Take no more events, hand all of them to Redis and return the position of the last event to come."""
-        self._flush()
+    def close(self) -> list[tuple[int, str, str]]:
+        """Take no more events and return those that Redis does not have yet."""
         self.closed = True
-        if self._writes:
-            await asyncio.gather(*self._writes, return_exceptions=True)
-        return self.position + 1
+        if self._timer is not None:
+            self._timer.cancel()
+        return self._unsent()
 
     def end(self, name: str, data: bytes) -> None:
         """Show the last event to the readers here; the guard has written it to Redis with the settlement."""
@@ -107,37 +101,63 @@ class EventLog:
         self._waiting.append(future)
         await future
 
+    def _append(self, event: Event) -> None:
+        if self.closed:
+            return
+        self.position = event.position
+        self.events.append(event)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._coalesce, self._flush)
+        if self._waiting:
+            self._wake()
+
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
                 future.set_result(None)
 
+    def _unsent(self) -> list[tuple[int, str, str]]:
+        """Return what Redis has not confirmed, neighbouring text joined."""
+        found: list[tuple[int, str, str]] = []
+        position, index = self._kept
+        while True:
+            event, index = after(self.events, index, position)
+            if event is None:
+                return found
+            position = event.position
+            found.append((position, event.name, event.data))
+
     def _flush(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._pending:
-            text = "".join(self._pending)
-            self._pending.clear()
-            self._write(self.position, DELTA, text)
-
-    def _write(self, position: int, name: str, data: str) -> None:
-        task = self._loop.create_task(self._append(position, name, data))
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
-
-    async def _append(self, position: int, name: str, data: str) -> None:
-        key = admission.events_key(self.run_id)
-        try:
-            reply = await qredis.client().run(
-                scripts.APPEND, [admission.lease_key(self.run_id), key], [f"{position}-0", name, data, key]
-            )
-        except (RedisUnavailable, redis.ResponseError) as error:
-            logger.warning("run %s: an event is only here, not in Redis: %s", self.run_id, error)
+        self._timer = None
+        if self._sending is not None and not self._sending.done():
+            # One step at a time: what Redis has is only known once it has answered.
+            self._timer = self._loop.call_later(self._coalesce, self._flush)
             return
-        self.lost = self.lost or reply == -1
-        self.cancel_asked = self.cancel_asked or reply == 1
+        events = self._unsent()
+        if not events:
+            return
+        key = admission.events_key(self.run_id)
+        args: list[str] = [key]
+        for position, name, data in events:
+            args += [f"{position}-0", name, data]
+        self._sending = qredis.client().run_soon(
+            scripts.APPEND, [admission.lease_key(self.run_id), key], args
+        )
+        if self._sending is None:
+            self._timer = self._loop.call_later(0.5, self._flush)
+        else:
+            self._sending.add_done_callback(partial(self._sent, (self.position, len(self.events))))
+
+    def _sent(self, kept: tuple[int, int], reply: asyncio.Future[Any]) -> None:
+        if reply.cancelled():
+            return
+        if reply.exception() is None:
+            self._kept = kept
+            self.lost = self.lost or reply.result() == -1
+            self.cancel_asked = self.cancel_asked or reply.result() == 1
+        elif not self.closed and self._timer is None:
+            self._timer = self._loop.call_later(0.5, self._flush)
 
 
 def after(events: list[Event], index: int, position: int) -> tuple[Event | None, int]:

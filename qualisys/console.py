@@ -1,0 +1,247 @@
+"""What every page of the platform console shares: writes go through services, and how a value is shown.
+
+The console is the Django admin; an app's `admin.py` says what is listed and which service writes it. A `Problem`
+that a service raises becomes an error of the form, with everything typed still in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.views.decorators.csrf import csrf_protect
+from unfold.admin import ModelAdmin as ThemedAdmin
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from qualisys import audit
+from qualisys.problems import Problem
+
+if TYPE_CHECKING:
+    PlainAdmin = admin.ModelAdmin[Any]
+    PlainModelForm = forms.ModelForm[Any]
+else:
+    PlainAdmin = admin.ModelAdmin
+    PlainModelForm = forms.ModelForm
+
+#: The platform's audit chain.
+PLATFORM_CHAIN = "00000000-0000-0000-0000-000000000000"
+
+_STATE_ICONS = {
+    "healthy": "circle-check",
+    "attention": "triangle-alert",
+    "broken": "octagon-alert",
+    "paused": "circle-pause",
+    "quiet": "circle-dot",
+}
+
+
+def icon(name: str) -> SafeString:
+    """Return an icon of the vendored set; decoration only, a word always goes with it."""
+    sprite = static("vendor/lucide/sprite.svg")
+    return format_html('<svg class="q-icon" aria-hidden="true"><use href="{}#{}"></use></svg>', sprite, name)
+
+
+def state(kind: str, text: str) -> SafeString:
+    """Return a labelled state; `kind` is healthy, attention, broken, paused or quiet."""
+    sign = icon(_STATE_ICONS[kind])
+    return format_html('<span class="q-state q-state--{}">{}{}</span>', kind, sign, text)
+
+
+def moment(at: datetime | None, never: str = "never") -> SafeString:
+    """Return a time relative to now, with the exact UTC on hover."""
+    if at is None:
+        return format_html('<span class="q-quiet">{}</span>', never)
+    now = timezone.now()
+    ago = timesince(at, now, depth=1) if at <= now else timesince(now, at, depth=1)
+    text = f"{ago} ago" if at <= now else f"in {ago}"
+    return format_html(
+        '<time class="q-time" datetime="{}" title="{} UTC">{}</time>', at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S}", text
+    )
+
+
+def code(text: str) -> SafeString:
+    """Return an id or another exact value."""
+    return format_html('<code class="q-code">{}</code>', text)
+
+
+def block(text: str) -> SafeString:
+    """Return text that is read as it is: a prompt, a schema."""
+    return format_html('<pre class="q-block" tabindex="0">{}</pre>', text)
+
+
+class ServiceForm(forms.Form):
+    """A form whose service may refuse what the form itself let pass."""
+
+    refusal: Problem | None = None
+
+    def clean(self) -> dict[str, Any]:
+        """Show what the service refused when it was asked."""
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.refusal is not None:
+            self.refuse(self.refusal)
+        return values
+
+    def refuse(self, problem: Problem) -> None:
+        """Put a refusal where it belongs: at its fields, or above the form."""
+        for error in problem.errors:
+            name, _, inner = error["field"].partition(".")
+            message = f"{inner}: {error['message']}" if inner else error["message"]
+            if name not in self.fields:
+                self.add_error(None, f"{error['field']}: {message}")
+            elif name not in self.errors:
+                self.add_error(name, message)
+        if not problem.errors:
+            self.add_error(None, problem.detail)
+
+
+class ServiceModelForm(ServiceForm, PlainModelForm):
+    """The same for the form of a model."""
+
+
+class ReasonForm(ServiceForm):
+    """Why something is done, for the audit trail."""
+
+    reason = forms.CharField(
+        max_length=500,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2, "autofocus": True}),
+        help_text="One sentence. It is kept in the audit trail, for good.",
+    )
+
+
+@dataclass(frozen=True)
+class Step:
+    """An act that asks first: what it is called, what follows from it, and how it is done.
+
+    `act` does it through a service; `done` is said afterwards. The reason the person gives is on its audit events.
+    """
+
+    title: str
+    consequences: Sequence[str]
+    button: str
+    done: str
+    act: Callable[[str], object]
+    danger: bool = True
+
+
+class _OwnTransaction(PlainAdmin):
+    """Lets the service own the transaction, so that what it announces after its commit is really committed."""
+
+    @method_decorator(csrf_protect)
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        return self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined]
+
+
+class ServiceAdmin(ThemedAdmin, _OwnTransaction):  # type: ignore[misc]
+    """A console page whose every write is a service call, and on which nothing can be deleted."""
+
+    actions = None
+    list_per_page = 50
+    warn_unsaved_form = True
+    #: The type under which the audit trail knows these objects.
+    audit_type = ""
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        """Show or save; what a service refuses is shown in the form, with everything typed."""
+        context = {"show_save_and_add_another": False, **(extra_context or {})}
+        try:
+            return super().changeform_view(request, object_id, form_url, dict(context))
+        except Problem as problem:
+            request.refusal = problem  # type: ignore[attr-defined]
+            return super().changeform_view(request, object_id, form_url, dict(context))
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Return the form, told what the service refused if it did."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        refusal = getattr(request, "refusal", None)
+        return form if refusal is None else type(form.__name__, (form,), {"refusal": refusal})
+
+    def write(self, request: HttpRequest, form: Any, obj: Any) -> Model:
+        """Call the service that creates (`obj` is None) or changes, and return the stored row."""
+        raise NotImplementedError
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Write through the service; `obj` becomes what it stored."""
+        obj.__dict__.update(self.write(request, form, obj if change else None).__dict__)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: governed objects are turned off, never deleted here."""
+        return False
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Note that something was added, by its id: the admin's log is shared and carries no names."""
+        return self._note(request, obj, ADDITION, "Added.")
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Note that something was changed, by its id."""
+        return self._note(request, obj, CHANGE, "Changed.")
+
+    def _note(self, request: HttpRequest, obj: Model, flag: int, message: str) -> LogEntry:
+        return LogEntry.objects.create(
+            user_id=request.user.pk,
+            content_type=ContentType.objects.get_for_model(type(obj)),
+            object_id=str(obj.pk),
+            object_repr=f"{self.opts.verbose_name} {obj.pk}"[:200],
+            action_flag=flag,
+            change_message=message,
+        )
+
+    def trail_of(self, obj: Any) -> dict[str, str]:
+        """Return chain and id under which the audit trail keeps the object's history."""
+        return {"chain": PLATFORM_CHAIN, "object_id": str(obj.pk)}
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Lead to the object's history in the audit trail, which is the one that counts."""
+        query = {"object_type": self.audit_type, **self.trail_of(self.found(request, object_id))}
+        return redirect(f"{reverse('admin:trail')}?{urlencode(query)}")
+
+    def found(self, request: HttpRequest, object_id: str) -> Any:
+        """Return the object or answer 404."""
+        obj = self.get_object(request, object_id)
+        if obj is None:
+            raise Http404(object_id)
+        return obj
+
+    def ask(self, request: HttpRequest, obj: Any, step: Step) -> HttpResponse:
+        """Show what a step means; when confirmed, do it and return to the object."""
+        form = ReasonForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            reason = form.cleaned_data["reason"].strip()
+            try:
+                with audit.because(reason):
+                    step.act(reason)
+            except Problem as problem:
+                form.refuse(problem)
+            else:
+                messages.success(request, step.done)
+                return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", obj.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": obj,
+            "title": step.title,
+            "step": step,
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/confirm.html", context)
