@@ -11,7 +11,7 @@ import contextlib
 import functools
 import hashlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -21,8 +21,10 @@ from django.conf import settings
 
 Arg = str | bytes | int | float
 
-#: Seconds a command may take before its caller is told that Redis is unavailable.
-DEADLINE = 0.25
+#: Seconds a command may take; its caller is told that Redis is unavailable at most WATCH seconds later.
+DEADLINE = 0.2
+#: Seconds between two looks for overdue commands.
+WATCH = 0.05
 #: Seconds the oldest command may be unanswered before the connection counts as broken.
 STALLED = 1.0
 
@@ -40,22 +42,26 @@ class Script:
 
 
 class _Connection(asyncio.Protocol):
+    """Answers in order: each command's future and deadline wait in one queue."""
+
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.reader = hiredis.Reader()
-        self.waiting: deque[asyncio.Future[Any]] = deque()
+        self.waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
         self.out: list[bytes] = []
         self.loop = asyncio.get_running_loop()
-        self.oldest = 0.0
+        self.heard = self.loop.time()
+        self._watching: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         self.reader.feed(data)
-        self.oldest = self.loop.time()
+        self.heard = self.loop.time()
         while (reply := self.reader.gets()) is not False:
-            future = self.waiting.popleft()
+            future, _ = self.waiting.popleft()
             if future.done():
                 continue
             if isinstance(reply, hiredis.ReplyError):
@@ -65,32 +71,52 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
-        while self.waiting:
-            future = self.waiting.popleft()
-            if not future.done():
-                future.set_exception(RedisUnavailable("the connection to Redis was lost"))
+        self._fail(lambda _: True, "the connection to Redis was lost")
 
-    def send(self, *args: Arg) -> asyncio.Future[Any]:
+    def send(self, *args: Arg, deadline: float = DEADLINE) -> asyncio.Future[Any]:
+        now = self.loop.time()
         if not self.waiting:
-            self.oldest = self.loop.time()
+            self.heard = now
         if not self.out:
-            self.loop.call_soon(self.flush)
+            self.loop.call_soon(self._write)
         self.out.append(hiredis.pack_command(args))
         future = self.loop.create_future()
-        self.waiting.append(future)
+        self.waiting.append((future, now + deadline))
+        if self._watching is None:
+            self._watch()
         return future
 
-    def flush(self) -> None:
+    def _write(self) -> None:
         out, self.out = self.out, []
         if self.transport is not None:
             self.transport.write(b"".join(out))
+
+    def _watch(self) -> None:
+        self._due = self.loop.time() + WATCH
+        self._watching = self.loop.call_later(WATCH, self._judge)
+
+    def _judge(self) -> None:
+        """Fail what is overdue; but when this loop itself was late, let it read what has come first."""
+        self._watching = None
+        now = self.loop.time()
+        if now - self._due < WATCH:
+            self._fail(lambda due: due <= now, "Redis did not answer in time")
+        if self.waiting:
+            self._watch()
+
+    def _fail(self, overdue: Callable[[float], bool], why: str) -> None:
+        for future, due in self.waiting:
+            if not future.done() and overdue(due):
+                future.set_exception(RedisUnavailable(why))
+        if self.transport is None:
+            self.waiting.clear()
 
     @property
     def usable(self) -> bool:
         """Not closed, and not silent for longer than STALLED while commands wait."""
         if self.transport is None or self.transport.is_closing():
             return False
-        return not self.waiting or self.loop.time() - self.oldest < STALLED
+        return not self.waiting or self.loop.time() - self.heard < STALLED
 
 
 class Redis:
@@ -106,14 +132,14 @@ class Redis:
 
         Raises RedisUnavailable after `deadline` seconds or without a server, redis.ResponseError for a refusal.
         """
-        try:
-            async with asyncio.timeout(deadline):
-                connection = self._connection
-                if connection is None or not connection.usable:
+        connection = self._connection
+        if connection is None or not connection.usable:
+            try:
+                async with asyncio.timeout(deadline):
                     connection = await self._connect()
-                return await connection.send(*args)
-        except (TimeoutError, OSError) as error:
-            raise RedisUnavailable(f"Redis did not answer within {deadline} s") from error
+            except (TimeoutError, OSError) as error:
+                raise RedisUnavailable("Redis cannot be reached") from error
+        return await connection.send(*args, deadline=deadline)
 
     async def run(
         self, script: Script, keys: Sequence[Arg], args: Sequence[Arg], deadline: float = DEADLINE
@@ -147,6 +173,8 @@ class Redis:
     async def _connect(self) -> _Connection:
         if self._connecting is None or self._connecting.done():
             self._connecting = asyncio.create_task(self._open())
+            # Everyone who waited may have given up before it failed.
+            self._connecting.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(self._connecting)
 
     async def _open(self) -> _Connection:

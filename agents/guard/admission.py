@@ -113,7 +113,7 @@ async def admit(
     raise Refused(changed[::2])
 
 
-async def settle(lease: Lease, outcome: Settlement, *, deadline: float = 0.25) -> bool:
+async def settle(lease: Lease, outcome: Settlement, *, deadline: float = qredis.DEADLINE) -> bool:
     """End the run, in one round trip; return False where somebody else ended it before.
 
     Result, last event, spool entry and release of the lease happen together or not at all.
