@@ -55,14 +55,16 @@ def packages() -> Iterator[Finding]:
     """Installed packages against the lock file, as far as the product names them itself."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))["package"]
-    locked = {package["name"]: package.get("version") for package in lock}
+    locked: dict[str, list[str]] = {}  # more than one version where they differ by Python's version
+    for package in lock:
+        locked.setdefault(package["name"], []).append(package.get("version", ""))
     wrong = 0
     for requirement in project["dependencies"]:
         name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower()
         installed = next((found.version for found in metadata.distributions(name=name)), "not installed")
-        if installed != locked.get(name):
+        if installed not in locked.get(name, []):
             wrong += 1
-            yield Finding(f"{name} is {installed}, locked is {locked.get(name)}", "run `uv sync --frozen`")
+            yield Finding(f"{name} is {installed}, not as locked", "run `uv sync --frozen`")
     if not wrong:
         yield Finding(f"{len(project['dependencies'])} packages as locked")
 

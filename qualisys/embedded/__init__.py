@@ -1,0 +1,1 @@
+"""PostgreSQL and Valkey inside the checkout, and the supervisor behind `make run`."""
