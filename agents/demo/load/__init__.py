@@ -1,0 +1,1 @@
+"""Rules that read load profiles and targets, compare measurements, and write load scripts."""

@@ -1,0 +1,1 @@
+"""Rules that read logs: events, patterns, trends, causes."""

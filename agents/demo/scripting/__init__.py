@@ -1,0 +1,1 @@
+"""Rules that turn test cases into Playwright scripts, pipelines, selectors and healing proposals."""

@@ -1,0 +1,1 @@
+"""Rules that find weaknesses in API descriptions, code, addresses and scanner reports."""

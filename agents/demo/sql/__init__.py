@@ -1,0 +1,1 @@
+"""Rules that read migration scripts, ETL results and query statistics."""

@@ -1,0 +1,85 @@
+"""Cuts SQL into statements without being fooled by quotes, dollar quoting and comments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agents.demo.material import Material
+from agents.demo.structured import find_fences
+
+MAX_STATEMENTS = 300
+_TOKEN = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\w{0,20})\$|;", re.DOTALL)
+_KEYWORD = re.compile(
+    r"^\s*(?:CREATE|ALTER|DROP|INSERT|UPDATE|DELETE|TRUNCATE|GRANT|REVOKE|RENAME|COMMENT|MERGE|BEGIN|START|COMMIT|"
+    r"ROLLBACK|SET|DO|WITH|COPY|REINDEX|VACUUM|REFRESH|LOCK)\b",
+    re.IGNORECASE,
+)
+_LOOKS_SQL = re.compile(
+    r"\b(?:create\s+(?:table|index|unique|view)|alter\s+table|drop\s+(?:table|index|column)|insert\s+into|"
+    r"delete\s+from|truncate|update\s+\w+\s+set|grant\s+\w+)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement without comments; `text` is as written, `line` is 1-based in its document."""
+
+    text: str
+    line: int
+    document: str
+
+    @property
+    def flat(self) -> str:
+        """The statement on one line, for matching."""
+        return re.sub(r"\s+", " ", self.text).strip()
+
+    @property
+    def shown(self) -> str:
+        """The statement for people, shortened beyond 300 characters."""
+        return self.flat if len(self.flat) <= 300 else self.flat[:297] + "..."
+
+
+def read_statements(material: Material) -> list[Statement]:
+    """Return the SQL statements of documents and fenced blocks, at most `MAX_STATEMENTS`."""
+    found: list[Statement] = []
+    for document in material.documents:
+        fences = [
+            fence.text
+            for fence in find_fences(document.text)
+            if fence.language in {"sql", "postgres", "postgresql"}
+        ]
+        for text in fences or [document.text]:
+            if _LOOKS_SQL.search(text):
+                offset = document.text.count("\n", 0, max(document.text.find(text), 0))
+                found += [Statement(body, line + offset, document.name) for body, line in _cut(text)]
+    return [statement for statement in found if _KEYWORD.match(statement.text)][:MAX_STATEMENTS]
+
+
+def _cut(text: str) -> Iterator[tuple[str, int]]:
+    start, position, pieces = 0, 0, list[str]()
+    while token := _TOKEN.search(text, position):
+        word = token.group()
+        position = token.end()
+        if word.startswith(("--", "/*")):
+            pieces.append(text[start : token.start()])
+            start = token.end()
+        elif token.group(1) is not None:
+            closing = text.find(word, token.end())
+            position = len(text) if closing < 0 else closing + len(word)
+        elif word == ";":
+            pieces.append(text[start : token.start()])
+            yield from _whole(pieces, text, token.start())
+            start, pieces = token.end(), []
+    pieces.append(text[start:])
+    yield from _whole(pieces, text, len(text))
+
+
+def _whole(pieces: list[str], text: str, end: int) -> Iterator[tuple[str, int]]:
+    body = "".join(pieces).strip()
+    if body:
+        first = body.split("\n", 1)[0]
+        at = text.rfind(first, 0, end)
+        yield body, text.count("\n", 0, max(at, 0)) + 1

@@ -1,0 +1,1 @@
+"""Rules that turn requirements into stories: grouping, criteria, test ideas, gaps, scores."""
