@@ -19,7 +19,7 @@ doctor: .venv/.runtime ## check an installation and say what to mend
 
 # --- Judging -------------------------------------------------------------------------------------------------
 
-.PHONY: test promises bench bench-peers soak eval
+.PHONY: test promises bench eval
 test: .venv/.complete chromium ## all tests, against real servers (ARGS="-k budget" chooses)
 	$(PY) -m pytest -n 2 $(ARGS)
 
@@ -28,12 +28,6 @@ promises: .venv/.complete ## the promise tests at full size, with figures
 
 bench: .venv/.complete ## the benchmarks: tables here, JSON beside them
 	$(PY) -m benchmarks $(ARGS)
-
-bench-peers: .venv/.complete ## the same beside installed peers
-	$(PY) -m benchmarks peers $(ARGS)
-
-soak: .venv/.complete ## mixed load with faults
-	$(PY) -m benchmarks soak $(ARGS)
 
 eval: .venv/.runtime ## score the built-in agents on a real provider
 	$(PY) -m agents.builtin.evaluate $(ARGS)

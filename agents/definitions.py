@@ -37,15 +37,15 @@ class Definition(BaseModel):
     phase: Literal["mvp", "post_mvp", "custom"] = "custom"
     llm_provider: Annotated[str, StringConstraints(min_length=1, max_length=50)] = "openai"
     llm_model: Annotated[str, StringConstraints(min_length=1, max_length=100)] = "gpt-4o"
-    max_tokens_per_invocation: int = Field(default=10_000, ge=100, le=200_000)
-    timeout_seconds: int = Field(default=120, ge=1, le=3600)
+    max_tokens_per_invocation: int = Field(default=10_000, ge=100, le=200_000, strict=True)
+    timeout_seconds: int = Field(default=120, ge=1, le=3600, strict=True)
     input_types: list[str] = Field(default_factory=list, max_length=20)
     required_roles: list[str] = Field(min_length=1, max_length=20)
     access: dict[str, str] = Field(default_factory=dict)
     approval_gates: list[gates.Gate] = Field(default_factory=list)
     tags: list[Tag] = Field(default_factory=list, max_length=50)
     icon: Annotated[str, StringConstraints(max_length=100)] = "default-agent"
-    enabled: bool = True
+    enabled: bool = Field(default=True, strict=True)
     metadata: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("*", mode="before")
@@ -147,7 +147,7 @@ def check_schema(schema: Mapping[str, Any]) -> None:
 
 def _storable(value: Any) -> Any:
     if unstorable(value):
-        raise ValueError("must be valid UTF-8 text without NUL characters")
+        raise ValueError("must be valid UTF-8 text without NUL characters, and numbers within 64 bits")
     return value
 
 

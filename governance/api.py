@@ -13,11 +13,12 @@ from ninja import Query, Router, Status
 
 from agents import selectors as agent_selectors
 from governance.runs import background, selectors, watch
-from governance.runs.orchestrator import Execution, executions, start
-from governance.runs.replay import replay
+from governance.runs.execution import Execution, executions
+from governance.runs.orchestrator import start
+from governance.runs.replay import UNDER_WAY, replay
 from governance.runs.request import RunRequest, prepare
 from governance.runs.sse import EventStream
-from governance.runs.stream import Event, follow, follow_elsewhere
+from governance.runs.stream import Event, follow
 from governance.schemas import AgentCard, AgentDetail, ConversationOut, MetricsOut, RunIn, RunOut
 from qualisys import tenancy
 from qualisys.access import Requires, check
@@ -33,8 +34,6 @@ conversations = Router(tags=["runs"])
 
 #: Seconds `POST /runs` waits for the end at most, and unless the caller says otherwise.
 MAX_WAIT = 120
-
-UNDER_WAY = ("queued", "running")
 
 _WAIT = re.compile(r"\bwait=(\d{1,4})\b")
 
@@ -184,8 +183,8 @@ async def stream_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpRe
 
 
 async def _stream(identity: Identity, run_id: UUID, position: int) -> EventStream:
-    run = await selectors.get_run(identity, run_id)
-    return EventStream(run_id, await events_of(run_id, position, run), identity)
+    await selectors.get_run(identity, run_id)
+    return EventStream(run_id, events_of(identity, run_id, position), identity)
 
 
 @agents.get(
@@ -205,7 +204,7 @@ async def stream_for_event_source(
     if last := request.headers.get("Last-Event-ID"):
         run_id, position = _position(last)
         run = await selectors.get_run(identity, run_id)
-        events = await events_of(run_id, position, run)
+        events = events_of(identity, run_id, position)
         if run["status"] not in UNDER_WAY:
             # Nothing more will come: what the reader has missed, or the sign to stop reconnecting.
             missed = [event async for event in events]
@@ -233,12 +232,19 @@ def _position(last_event_id: str) -> tuple[UUID, int]:
         ) from error
 
 
-async def events_of(run_id: UUID, position: int, run: dict[str, Any]) -> AsyncIterator[Event]:
+def events_of(identity: Identity, run_id: UUID, position: int) -> AsyncIterator[Event]:
     """Return a run's events behind `position`, wherever it is executed or remembered."""
     execution = executions.get(run_id)
     if execution is not None:
         return follow(execution.log, position)
-    return replay(run, follow_elsewhere(run_id, position), position)
+
+    async def look() -> dict[str, Any]:
+        # A stream is written outside the request's context.
+        assert identity.tenant is not None
+        with tenancy.use(identity.tenant):
+            return await selectors.get_run(identity, run_id)
+
+    return replay(run_id, position, look)
 
 
 @runs.get("", response={200: Page[RunOut], **REFUSALS}, auth=Requires("governance.view_run", where="tenant"))

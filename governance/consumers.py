@@ -157,10 +157,11 @@ class RunConsumer(GovernedConsumer):
     async def opened(self) -> None:
         """Attach to the run."""
         run_id: UUID = self.scope["url_route"]["kwargs"]["run_id"]
-        run = await selectors.get_run(self.identity, run_id)
+        await selectors.get_run(self.identity, run_id)
         query = self.scope["query_string"].decode("latin1")
-        position = int(query.removeprefix("after=")) if query.removeprefix("after=").isdecimal() else 0
-        self.spawn(self.relay(run_id, await events_of(run_id, position, run)))
+        after = query.removeprefix("after=")
+        position = min(int(after), 1 << 53) if after.isdecimal() and len(after) < 20 else 0
+        self.spawn(self.relay(run_id, events_of(self.identity, run_id, position)))
 
 
 def _message(text: str | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from governance.models import Run
 
 HOURS: Final = 24
 #: Units of the drawing: width of an hour's bar with its gap, and height of the tallest bar.
-_STEP, _HEIGHT = 4, 20
+_STEP, _HEIGHT = 3, 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,10 +57,14 @@ def agents(request: HttpRequest) -> HttpResponse:
     for card in cards:
         card["icon"] = icon_of(card["icon"])
         card["words"] = " ".join([card["name"], card["agent_id"], card["description"], *card["tags"]]).lower()
-        card["found"] = all(word in card["words"] for word in wanted.lower().split()) and tags <= set(card["tags"])
+        card["found"] = all(word in card["words"] for word in wanted.lower().split()) and tags <= set(
+            card["tags"]
+        )
     latest: list[dict[str, Any]] = []
     if identity.has_perm("governance.view_run"):
-        page = async_to_sync(selectors.list_runs)(identity, agent_id=None, status=None, cursor=None, limit=LATEST)
+        page = async_to_sync(selectors.list_runs)(
+            identity, agent_id=None, status=None, cursor=None, limit=LATEST
+        )
         latest = _dressed(page["items"][:LATEST], cards)
     context = {
         "cards": cards,
@@ -93,7 +97,10 @@ def agent(request: HttpRequest, agent_id: str) -> HttpResponse:
     found = async_to_sync(api.get_agent)(request, agent_id)
     thread = async_to_sync(_thread)(identity, agent_id, request.GET.get("run", ""))
     again = async_to_sync(_thread)(identity, agent_id, request.GET.get("again", ""))
-    gates = [{**gate, "roles": [LABELS.get(role, role) for role in gate["approvers"]]} for gate in found["approval_gates"]]
+    gates = [
+        {**gate, "roles": [LABELS.get(role, role) for role in gate["approvers"]]}
+        for gate in found["approval_gates"]
+    ]
     context = {
         "agent": {**found, "icon": icon_of(found["icon"])},
         "gates": gates,
@@ -213,4 +220,6 @@ def icon_of(name: str) -> str:
 
 @cache
 def _sprite() -> str:
-    return (Path(settings.BASE_DIR) / "static" / "vendor" / "lucide" / "sprite.svg").read_text(encoding="utf-8")
+    return (Path(settings.BASE_DIR) / "static" / "vendor" / "lucide" / "sprite.svg").read_text(
+        encoding="utf-8"
+    )

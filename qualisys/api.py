@@ -8,10 +8,11 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 
-from qualisys.problems import FieldError, Problem
+from qualisys.problems import CONTENT_TYPE, FieldError, Problem
 from qualisys.responses import problem_response
 from qualisys.text import read_json
 
@@ -34,7 +35,21 @@ class OrjsonRenderer(BaseRenderer):
         return orjson.dumps(data, default=str, option=orjson.OPT_UTC_Z)
 
 
-api = NinjaAPI(
+class Api(NinjaAPI):
+    """Describes refusals as what they are: problem documents of their own media type."""
+
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        """Return the description of every route."""
+        schema = super().get_openapi_schema(**options)
+        operations = [each for path in schema["paths"].values() for each in path.values()]
+        for answers in (operation["responses"] for operation in operations):
+            for status, answer in answers.items():
+                if int(status) >= 400 and "application/json" in answer.get("content", {}):
+                    answer["content"] = {CONTENT_TYPE: answer["content"].pop("application/json")}
+        return schema
+
+
+api = Api(
     title="QUALISYS",
     version="1",
     description="Governed AI agents: registry, runs, streams. Errors are RFC 9457 problem documents with a `code`.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import django
 
@@ -39,7 +39,7 @@ async def _nowhere(scope: dict[str, Any], receive: Call, send: Call) -> None:
 _sockets = URLRouter(
     [
         *(path(route, import_string(consumer).as_asgi()) for route, consumer in settings.SOCKETS),
-        re_path("", _nowhere),
+        re_path("", cast(Any, _nowhere)),
     ]
 )
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from django import forms
@@ -29,6 +29,8 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.views.decorators.csrf import csrf_protect
 from unfold.admin import ModelAdmin as ThemedAdmin
+from unfold.decorators import action as themed_action
+from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from qualisys import audit
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 else:
     PlainAdmin = admin.ModelAdmin
     PlainModelForm = forms.ModelForm
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: The platform's audit chain.
 PLATFORM_CHAIN = "00000000-0000-0000-0000-000000000000"
@@ -70,10 +74,15 @@ def moment(at: datetime | None, never: str = "never") -> SafeString:
     if at is None:
         return format_html('<span class="q-quiet">{}</span>', never)
     now = timezone.now()
-    ago = timesince(at, now, depth=1) if at <= now else timesince(now, at, depth=1)
-    text = f"{ago} ago" if at <= now else f"in {ago}"
+    apart = timesince(min(at, now), max(at, now), depth=1)
+    text = (
+        "just now" if abs(now - at) < timedelta(minutes=1) else f"{apart} ago" if at < now else f"in {apart}"
+    )
     return format_html(
-        '<time class="q-time" datetime="{}" title="{} UTC">{}</time>', at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S}", text
+        '<time class="q-time" datetime="{}" title="{} UTC">{}</time>',
+        at.isoformat(),
+        f"{at:%Y-%m-%d %H:%M:%S}",
+        text,
     )
 
 
@@ -85,6 +94,26 @@ def code(text: str) -> SafeString:
 def block(text: str) -> SafeString:
     """Return text that is read as it is: a prompt, a schema."""
     return format_html('<pre class="q-block" tabindex="0">{}</pre>', text)
+
+
+def column(title: str, *, ordering: str | None = None) -> Callable[[F], F]:
+    """Name what a method shows in lists and on pages, and the field that sorts it."""
+
+    def named(method: F) -> F:
+        method.short_description = title  # type: ignore[attr-defined]
+        if ordering is not None:
+            method.admin_order_field = ordering  # type: ignore[attr-defined]
+        return method
+
+    return named
+
+
+def act(title: str, sign: str, may: str, *, hurts: bool = False) -> Callable[[F], F]:
+    """Offer a method as a button of an object's page, to whom `has_<may>_permission` admits."""
+    variant = ActionVariant.DANGER if hurts else ActionVariant.PRIMARY
+    return cast(
+        "Callable[[F], F]", themed_action(description=title, icon=sign, variant=variant, permissions=[may])
+    )
 
 
 class ServiceForm(forms.Form):
@@ -130,14 +159,14 @@ class ReasonForm(ServiceForm):
 class Step:
     """An act that asks first: what it is called, what follows from it, and how it is done.
 
-    `act` does it through a service; `done` is said afterwards. The reason the person gives is on its audit events.
+    `do` does it through a service; `done` is said afterwards. The reason the person gives is on its audit events.
     """
 
     title: str
     consequences: Sequence[str]
     button: str
     done: str
-    act: Callable[[str], object]
+    do: Callable[[str], object]
     danger: bool = True
 
 
@@ -146,7 +175,11 @@ class _OwnTransaction(PlainAdmin):
 
     @method_decorator(csrf_protect)
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
     ) -> Any:
         return self._changeform_view(request, object_id, form_url, extra_context)  # type: ignore[attr-defined]
 
@@ -159,12 +192,20 @@ class ServiceAdmin(ThemedAdmin, _OwnTransaction):  # type: ignore[misc]
     warn_unsaved_form = True
     #: The type under which the audit trail knows these objects.
     audit_type = ""
+    #: What an empty list says about its first entry.
+    first_step = ""
 
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
     ) -> Any:
         """Show or save; what a service refuses is shown in the form, with everything typed."""
-        context = {"show_save_and_add_another": False, **(extra_context or {})}
+        # A new object is saved one way; editing on is for what can be edited.
+        buttons = {"show_save_and_add_another": False, **({} if object_id else {"show_save_and_continue": False})}
+        context = {**buttons, **(extra_context or {})}
         try:
             return super().changeform_view(request, object_id, form_url, dict(context))
         except Problem as problem:
@@ -199,7 +240,7 @@ class ServiceAdmin(ThemedAdmin, _OwnTransaction):  # type: ignore[misc]
 
     def _note(self, request: HttpRequest, obj: Model, flag: int, message: str) -> LogEntry:
         return LogEntry.objects.create(
-            user_id=request.user.pk,
+            user=cast(Any, request.user),
             content_type=ContentType.objects.get_for_model(type(obj)),
             object_id=str(obj.pk),
             object_repr=f"{self.opts.verbose_name} {obj.pk}"[:200],
@@ -230,7 +271,7 @@ class ServiceAdmin(ThemedAdmin, _OwnTransaction):  # type: ignore[misc]
             reason = form.cleaned_data["reason"].strip()
             try:
                 with audit.because(reason):
-                    step.act(reason)
+                    step.do(reason)
             except Problem as problem:
                 form.refuse(problem)
             else:

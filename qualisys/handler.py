@@ -15,10 +15,12 @@ from typing import Any, Protocol, cast
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed
 from django.http.request import split_domain_port
 from django.urls import set_script_prefix
 from django.utils.module_loading import import_string
+from psycopg_pool import PoolTimeout
 
 from qualisys import audit, idempotency, tenancy
 from qualisys.idempotency import Inner
@@ -103,6 +105,12 @@ class ApiHandler(ASGIHandler):
             detail = "A part of the installation is away. Nothing was started; try again in a few seconds."
             response = problem_response(
                 Problem("guard_unavailable", detail, headers={"Retry-After": "2"}), request_id
+            )
+        except (OperationalError, InterfaceError, PoolTimeout):
+            logger.exception("request %s %s: no database", request.method, request.path)
+            detail = "The database is away. Nothing was changed; try again in a few seconds."
+            response = problem_response(
+                Problem("unavailable", detail, headers={"Retry-After": "5"}), request_id
             )
         except Exception:
             logger.exception("request %s %s failed", request.method, request.path)

@@ -29,6 +29,7 @@ CODES: dict[str, tuple[int, str]] = {
     "rate_limited": (429, "Too many requests"),
     "agent_circuit_open": (503, "Agent is paused after failures"),
     "guard_unavailable": (503, "The guard is unavailable"),
+    "unavailable": (503, "A part of the installation is away"),
     "provider_not_configured": (503, "Model provider is not configured"),
     "agent_timeout": (504, "The agent did not finish in time"),
     "provider_error": (502, "The model provider failed"),

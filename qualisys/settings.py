@@ -224,63 +224,50 @@ SILENCED_SYSTEM_CHECKS = [
     "guardian.W001",
 ]
 
+
+def _console_page(title: str, icon: str, name: str, perm: str | None = None) -> dict[str, Any]:
+    item: dict[str, Any] = {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}")}
+    return item if perm is None else {**item, "permission": lambda request: request.user.has_perm(perm)}
+
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "QUALISYS console",
     "SITE_HEADER": "QUALISYS",
     "SITE_SUBHEADER": "Platform console",
-    "SITE_URL": "/",
+    "SITE_URL": None,
     "SITE_SYMBOL": "verified_user",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("images/mark.svg")}
+    ],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "governance.console.dashboard",
-    "STYLES": [lambda request: static("css/console.css")],
+    "LOGIN": {"form": "tenants.console_forms.ConsoleSignInForm"},
+    "STYLES": [lambda request: static("css/tokens.css"), lambda request: static("css/console.css")],
+    "SCRIPTS": [lambda request: static("js/console.js")],
+    "COMMAND": {"search_models": True},
     "SIDEBAR": {
+        "command_search": True,
         "show_search": True,
         "navigation": [
             {
                 "title": "Govern",
                 "items": [
-                    {"title": "Dashboard", "icon": "monitoring", "link": reverse_lazy("admin:index")},
-                    {
-                        "title": "Agents",
-                        "icon": "smart_toy",
-                        "link": reverse_lazy("admin:agents_agentdefinition_changelist"),
-                    },
-                    {
-                        "title": "Versions",
-                        "icon": "history",
-                        "link": reverse_lazy("admin:versions_agentversion_changelist"),
-                    },
-                    {
-                        "title": "Execution log",
-                        "icon": "receipt_long",
-                        "link": reverse_lazy("admin:agents_executionlog_changelist"),
-                    },
+                    _console_page("Dashboard", "monitoring", "index"),
+                    _console_page("Agents", "smart_toy", "agents_agentdefinition_changelist"),
+                    _console_page("Versions", "history", "versions_agentversion_changelist"),
+                    _console_page("Live runs", "bolt", "live", "agents.view_executionlog"),
+                    _console_page("Execution log", "receipt_long", "executions", "agents.view_executionlog"),
+                    _console_page("Audit trail", "policy", "trail", "audit.view_auditevent"),
                 ],
             },
             {
                 "title": "Tenants",
                 "items": [
-                    {
-                        "title": "Tenants",
-                        "icon": "apartment",
-                        "link": reverse_lazy("admin:tenants_tenant_changelist"),
-                    },
-                    {
-                        "title": "People",
-                        "icon": "group",
-                        "link": reverse_lazy("admin:tenants_user_changelist"),
-                    },
-                    {
-                        "title": "Members",
-                        "icon": "badge",
-                        "link": reverse_lazy("admin:tenants_membership_changelist"),
-                    },
-                    {
-                        "title": "API keys",
-                        "icon": "key",
-                        "link": reverse_lazy("admin:tenants_apikey_changelist"),
-                    },
+                    _console_page("Tenants", "apartment", "tenants_tenant_changelist"),
+                    _console_page("People", "group", "tenants_user_changelist"),
+                    _console_page("Members", "badge", "tenants_membership_changelist"),
+                    _console_page("API keys", "key", "tenants_apikey_changelist"),
                 ],
             },
         ],

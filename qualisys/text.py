@@ -1,4 +1,7 @@
-"""Text that every part of the system can carry: no NUL (PostgreSQL) and no lone surrogate (UTF-8)."""
+"""What every part of the system can carry: no NUL (PostgreSQL), no lone surrogate (UTF-8), no huge number.
+
+PostgreSQL keeps a number such as 1e40 as an integer of 41 digits, which the JSON writer cannot write again.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,18 @@ from qualisys.problems import Problem
 MAX_DEPTH = 100
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_LEAST, _BEYOND = -(2**63), 2**64
 
 
 def unstorable(value: Any) -> bool:
-    """Tell whether a JSON-like value holds a NUL or a lone surrogate anywhere."""
+    """Tell whether a JSON-like value holds a NUL, a lone surrogate or a number beyond 64 bits anywhere."""
     if isinstance(value, str):
         return _UNSTORABLE.search(value) is not None
     if isinstance(value, dict):
         return any(unstorable(key) or unstorable(item) for key, item in value.items())
     if isinstance(value, list | tuple):
         return any(unstorable(item) for item in value)
-    return False
+    return isinstance(value, int | float) and not _LEAST <= value < _BEYOND
 
 
 def deeper_than(value: Any, levels: int) -> bool:
@@ -46,7 +50,8 @@ def read_json(raw: bytes | str) -> Any:
     if deeper_than(value, MAX_DEPTH):
         raise Problem("validation_error", f"This is nested more than {MAX_DEPTH} levels deep.")
     if unstorable(value):
-        raise Problem("validation_error", "NUL characters and lone surrogates are not accepted.")
+        detail = "NUL characters, lone surrogates and numbers beyond 64 bits are not accepted."
+        raise Problem("validation_error", detail)
     return value
 
 
@@ -56,11 +61,11 @@ def clean(value: str) -> str:
 
 
 def clean_json(value: Any) -> Any:
-    """Return a JSON-like value from outside with every text in it cleaned."""
+    """Return a JSON-like value from outside with every text in it cleaned and huge numbers written as text."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):
         return {clean(key): clean_json(item) for key, item in value.items()}
     if isinstance(value, list):
         return [clean_json(item) for item in value]
-    return value
+    return str(value) if unstorable(value) else value

@@ -40,11 +40,15 @@ _LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("", "It 
 class ConsoleSignInForm(AuthenticationForm):  # type: ignore[misc]
     """E-mail and password, with the brake on guessing that every sign-in has."""
 
+    error_messages = {
+        "invalid_login": "E-mail or password are not right for the platform.",
+        "inactive": "This person is deactivated.",
+    }
+
     def __init__(self, request: Any = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
         self.fields["username"].label = "E-mail"
         self.fields["username"].widget.input_type = "email"
-        self.error_messages = {**self.error_messages, "invalid_login": "E-mail or password are not right here."}
 
     def clean(self) -> Any:
         """Count the attempt before looking at the password."""
@@ -54,12 +58,14 @@ class ConsoleSignInForm(AuthenticationForm):  # type: ignore[misc]
         except Problem as problem:
             raise ValidationError(problem.detail, code=problem.code) from problem
         except RedisUnavailable as error:
-            raise ValidationError("Signing in is paused: the guard does not answer. Try again soon.") from error
+            raise ValidationError(
+                "Signing in is paused: the guard does not answer. Try again soon."
+            ) from error
         return super().clean()
 
 
 class NewTenantForm(ServiceModelForm):
-    """A new organisation. The maintenance queue creates it."""
+    """A new tenant. The maintenance queue creates it."""
 
     schema_name = forms.CharField(
         label="Short name", max_length=41, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "acme"}),
@@ -86,7 +92,7 @@ class NewTenantForm(ServiceModelForm):
                 "Use 3 to 41 lower-case letters, digits or _, beginning with a letter; some words are reserved."
             )
         if Tenant.objects.filter(schema_name=slug).exists():
-            raise ValidationError("There already is an organisation with this short name.")
+            raise ValidationError("There already is a tenant with this short name.")
         return slug
 
     def clean_hosts(self) -> list[str]:
@@ -100,12 +106,12 @@ class NewTenantForm(ServiceModelForm):
 
 
 class TenantForm(ServiceModelForm):
-    """What may change in an organisation."""
+    """What may change in a tenant."""
 
     name = forms.CharField(max_length=200, label="Display name", widget=UnfoldAdminTextInputWidget())
     tier = forms.ChoiceField(
         choices=Tier.choices, widget=UnfoldAdminSelectWidget(),
-        help_text="Enterprise organisations may replace prompts where the installation allows it.",
+        help_text="Enterprise tenants may replace prompts where the installation allows it.",
     )  # fmt: skip
 
     class Meta:
@@ -122,7 +128,7 @@ class NewPersonForm(ServiceModelForm):
     name = forms.CharField(max_length=200, required=False, widget=UnfoldAdminTextInputWidget())
     platform_role = forms.ChoiceField(
         required=False, widget=UnfoldAdminSelectWidget(), choices=[("", "None"), *roles.PLATFORM_CHOICES],
-        help_text="Only for people of the platform. Roles in an organisation are memberships.",
+        help_text="Only for people of the platform. Roles in a tenant are memberships.",
     )  # fmt: skip
     password1 = forms.CharField(
         required=False, label="Password", strip=False, max_length=1000,
@@ -164,11 +170,13 @@ def _person(email: str) -> User:
 
 
 class NewMemberForm(ServiceModelForm):
-    """A role for an existing person in an organisation."""
+    """A role for an existing person in a tenant."""
 
     email = forms.EmailField(max_length=254, label="E-mail", widget=UnfoldAdminEmailInputWidget())
     tenant = forms.ModelChoiceField(
-        Tenant.objects.order_by("name"), empty_label="Choose an organisation", widget=UnfoldAdminSelectWidget()
+        Tenant.objects.order_by("name"),
+        empty_label="Choose a tenant",
+        widget=UnfoldAdminSelectWidget(),
     )
     role = forms.ChoiceField(choices=roles.CHOICES, initial="viewer", widget=UnfoldAdminRadioSelectWidget())
 
@@ -207,14 +215,18 @@ class NewKeyForm(ServiceModelForm):
     )  # fmt: skip
     tenant = forms.ModelChoiceField(
         Tenant.objects.order_by("name"), required=False, empty_label="None: a key of the platform",
-        label="Organisation", widget=UnfoldAdminSelectWidget(),
+        label="Tenant", widget=UnfoldAdminSelectWidget(),
     )  # fmt: skip
     scopes = forms.MultipleChoiceField(
         required=False, choices=[(scope, scope) for scope in permissions.SCOPES],
         widget=UnfoldAdminCheckboxSelectMultipleWidget(), help_text="None ticked: all that its owner may do.",
     )  # fmt: skip
     lifetime = forms.ChoiceField(
-        required=False, choices=_LIFETIMES, initial="90", label="Expires after", widget=UnfoldAdminRadioSelectWidget()
+        required=False,
+        choices=_LIFETIMES,
+        initial="90",
+        label="Expires after",
+        widget=UnfoldAdminRadioSelectWidget(),
     )
 
     class Meta:
@@ -238,7 +250,7 @@ class NewKeyForm(ServiceModelForm):
         owner, tenant = values.get("owner"), values.get("tenant")
         if owner is not None and "tenant" in values:
             if tenant is None and not owner.platform_role:
-                self.add_error("tenant", "The owner has no role on the platform: choose the organisation.")
+                self.add_error("tenant", "The owner has no role on the platform: choose the tenant.")
             elif tenant is not None and not owner.memberships.filter(tenant=tenant, is_active=True).exists():
                 self.add_error("owner", f"This person is no active member of {tenant.name}.")
         if tenant is not None and any(scope.startswith("platform:") for scope in values.get("scopes") or []):

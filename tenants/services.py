@@ -55,7 +55,7 @@ def update_tenant(*, actor: Actor, tenant: Tenant, name: str, tier: str) -> Tena
     if tier not in Tier.values:
         raise invalid("tier", "tier", f"Use one of {', '.join(Tier.values)}.")
     with tenancy.use(tenancy.platform("change a tenant")), transaction.atomic():
-        row = Tenant.objects.select_for_update().get(pk=tenant.pk)
+        row: Tenant = Tenant.objects.select_for_update().get(pk=tenant.pk)
         row.name, row.tier = name.strip(), Tier(tier)
         row.save(update_fields=["name", "tier"])
         emit("tenant.changed", {"slug": row.schema_name, "tier": tier})
@@ -122,7 +122,7 @@ def set_user_active(*, actor: Actor, user: User, is_active: bool) -> User:
         row.save(update_fields=["is_active"])
         if row.platform_role == "platform_owner":
             _keep_a_platform_owner()
-        tenants = [str(found) for found in Membership.objects.filter(user=row).values_list("tenant_id", flat=True)]
+        tenants = [str(member.tenant_id) for member in Membership.objects.filter(user=row)]
         for tenant_id in tenants:
             # The row's own trigger tells the platform's caches only.
             emit("cache.stale", {"topic": tenant_id})

@@ -10,6 +10,7 @@ import orjson
 
 from qualisys import audit
 from qualisys import redis as qredis
+from qualisys.access import check
 from qualisys.celery import PlatformTask, app
 from qualisys.problems import Problem
 from tenants import services
@@ -26,13 +27,17 @@ _KEPT = 3600
 
 def request_tenant(*, actor: Identity, slug: str, name: str, tier: str, hosts: list[str]) -> None:
     """Ask the maintenance queue for a tenant; raise `guard_unavailable` where nobody can be asked."""
-    services.check(actor, "tenants.add_tenant")
+    check(actor, "tenants.add_tenant")
     try:
         _note(slug, "waiting", name)
-        create_tenant.apply_async((slug, name, tier, hosts, str(actor.user_id), audit.actor().request_id), retry=False)
+        create_tenant.apply_async(
+            (slug, name, tier, hosts, str(actor.user_id), audit.actor().request_id), retry=False
+        )
     except Exception as error:
         logger.exception("the maintenance queue could not be asked for %s", slug)
-        raise Problem("guard_unavailable", "The queue does not answer. Nothing was created; try again.") from error
+        raise Problem(
+            "guard_unavailable", "The queue does not answer. Nothing was created; try again."
+        ) from error
 
 
 def requested() -> list[dict[str, str]]:

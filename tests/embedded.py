@@ -36,7 +36,8 @@ else:
     HOME.chmod(0o755)
     RUNNING = servers.start(HOME / "home", fast=True)
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "VLLM_BASE_URL", "DEMO_MODEL"):
-        os.environ.pop(name, None)
+        # Empty means "not given", also where a developer's .env gives one.
+        os.environ[name] = ""
     os.environ |= {
         "QUALISYS_HOME": str(HOME / "home"),
         "DATABASE_URL": RUNNING.app_url,

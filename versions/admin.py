@@ -11,17 +11,21 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.decorators import display
+from django.utils.text import Truncator
 
 from agents import definitions
 from agents.admin import AgentAdmin
 from agents.models import AgentDefinition
-from qualisys.console import ServiceAdmin, block, code, moment, state
+from qualisys.console import ServiceAdmin, block, code, column, moment, state
 from versions import semver, services
 from versions.forms import NewVersionForm, RegisterForm, RolloutForm
 from versions.models import AgentVersion, VersionStatus
 
-_STATES = {VersionStatus.ACTIVE: "healthy", VersionStatus.DEPRECATED: "attention", VersionStatus.RETIRED: "paused"}
+_STATES = {
+    VersionStatus.ACTIVE: "healthy",
+    VersionStatus.DEPRECATED: "attention",
+    VersionStatus.RETIRED: "paused",
+}
 #: What lists show of a version; prompts and schemas stay where they are.
 _LIGHT = ("id", "agent_id", "version", "status", "rollout_percentage", "changelog", "author", "created_at")
 
@@ -50,7 +54,12 @@ def newest_first(versions: Any) -> list[AgentVersion]:
 def stable(versions: Any) -> AgentVersion | None:
     """Return the newest active version that everyone gets."""
     return next(
-        (v for v in newest_first(versions) if v.status == VersionStatus.ACTIVE and v.rollout_percentage == 100), None
+        (
+            v
+            for v in newest_first(versions)
+            if v.status == VersionStatus.ACTIVE and v.rollout_percentage == 100
+        ),
+        None,
     )
 
 
@@ -58,7 +67,7 @@ def stable(versions: Any) -> AgentVersion | None:
 class RegistryAdmin(AgentAdmin):
     """An agent with its versions; registering one creates its version 1.0.0 at 100 %."""
 
-    list_display = ("agent", "key", "type", "phase", "model", "version", "switch", "first_run")
+    list_display = ("agent", "key", "type", "phase", "answers", "version", "switch", "first_run")
     add_fieldsets = (
         *((name, box) for name, box in AgentAdmin.fieldsets if name not in ("State", "More")),
         ("First version", {"fields": ("system_prompt", "output_schema", "changelog")}),
@@ -72,7 +81,7 @@ class RegistryAdmin(AgentAdmin):
         found: QuerySet[AgentDefinition] = super().get_queryset(request).prefetch_related(versions)
         return found
 
-    @display(description="Version")
+    @column("Version")
     def version(self, obj: AgentDefinition) -> SafeString:
         """The stable version."""
         current = stable(obj.versions.all())
@@ -83,7 +92,11 @@ class RegistryAdmin(AgentAdmin):
         return super().get_form(request, obj, change, **(kwargs if obj else {"form": RegisterForm, **kwargs}))
 
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
     ) -> Any:
         """Show the agent's versions beside its definition."""
         obj = self.get_object(request, object_id) if object_id else None
@@ -92,10 +105,11 @@ class RegistryAdmin(AgentAdmin):
         rows = [{"row": v, "life": life(v), "share": share(v), "at": moment(v.created_at)}
                 for v in newest_first(obj.versions.all())]  # fmt: skip
         add = reverse("admin:versions_agentversion_add")
+        may_add = request.user.has_perm("versions.add_agentversion")
         context = {
             "versions": rows,
             "stable": stable(obj.versions.all()),
-            "add_version_url": f"{add}?agent={obj.agent_id}" if request.user.has_perm("versions.add_agentversion") else "",
+            "add_version_url": f"{add}?agent={obj.agent_id}" if may_add else "",
         }
         return super().changeform_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
@@ -116,7 +130,8 @@ class VersionAdmin(ServiceAdmin):
     """Every version of every agent: content for good, rollout and status as they move."""
 
     audit_type = "version"
-    list_display = ("number", "agent_name", "life_", "share_", "changelog", "author_", "created")
+    first_step = "Registering an agent creates its version 1.0.0."
+    list_display = ("agent_name", "number", "life_", "share_", "summary", "created")
     list_filter = ("status", "agent")
     list_select_related = ("agent",)
     search_fields = ("agent__agent_id", "agent__name", "version", "changelog")
@@ -126,70 +141,80 @@ class VersionAdmin(ServiceAdmin):
         "number", "agent_name", "life_", "changelog_", "author_", "created", "retired", "hash_", "prompt", "schema",
     )  # fmt: skip
     add_fieldsets = (
-        (None, {"fields": ("agent", "bump", "rollout_percentage", "changelog")}),
+        ("New version", {"fields": ("agent", "bump", "rollout_percentage", "changelog")}),
         ("Content", {"fields": ("system_prompt", "output_schema"),
                      "description": "Once created, content never changes: a correction is another version."}),
     )  # fmt: skip
     fieldsets = (
         ("Rollout", {"fields": ("rollout_percentage", "status", "reason", "understood")}),
-        ("About", {"fields": ("agent_name", "number", "changelog_", "author_", "created", "retired", "hash_")}),
+        (
+            "About",
+            {"fields": ("agent_name", "number", "changelog_", "author_", "created", "retired", "hash_")},
+        ),
         ("Content", {"fields": ("prompt", "schema")}),
     )
 
-    @display(description="Version", ordering="version")
+    @column("Version", ordering="version")
     def number(self, obj: AgentVersion) -> SafeString:
         """Its number."""
         return code(obj.version)
 
-    @display(description="Agent", ordering="agent__name")
+    @column("Agent", ordering="agent__name")
     def agent_name(self, obj: AgentVersion) -> str:
         """Whose version it is."""
         return obj.agent.name
 
-    @display(description="Status", ordering="status")
+    @column("Status", ordering="status")
     def life_(self, obj: AgentVersion) -> SafeString:
         """Its status."""
         return life(obj)
 
-    @display(description="Rollout", ordering="rollout_percentage")
+    @column("Rollout", ordering="rollout_percentage")
     def share_(self, obj: AgentVersion) -> SafeString:
-        """Its share of the organisations."""
+        """Its share of the tenants."""
         return share(obj)
 
-    @display(description="Changelog")
+    @column("Changelog")
+    def summary(self, obj: AgentVersion) -> str:
+        """How the changelog begins."""
+        return Truncator(obj.changelog).chars(80)
+
+    @column("Changelog")
     def changelog_(self, obj: AgentVersion) -> str:
         """What changed."""
         return obj.changelog
 
-    @display(description="Author")
+    @column("Author")
     def author_(self, obj: AgentVersion) -> SafeString:
         """Who wrote it, as the audit trail names them."""
         return code(obj.author)
 
-    @display(description="Created", ordering="created_at")
+    @column("Created", ordering="created_at")
     def created(self, obj: AgentVersion) -> SafeString:
         """When it was created."""
         return moment(obj.created_at)
 
-    @display(description="Retired")
+    @column("Retired")
     def retired(self, obj: AgentVersion) -> SafeString:
         """When it was retired."""
         return moment(obj.retired_at, "not retired")
 
-    @display(description="SHA-256")
+    @column("SHA-256")
     def hash_(self, obj: AgentVersion) -> SafeString:
         """The hash over prompt and schema."""
         return code(obj.content_hash)
 
-    @display(description="System prompt")
+    @column("System prompt")
     def prompt(self, obj: AgentVersion) -> SafeString:
         """What the model is told."""
         return block(obj.system_prompt)
 
-    @display(description="Output schema")
+    @column("Output schema")
     def schema(self, obj: AgentVersion) -> SafeString:
         """What the model must answer."""
-        return block(json.dumps(obj.output_schema, indent=2, ensure_ascii=False) if obj.output_schema else "Free text")
+        return block(
+            json.dumps(obj.output_schema, indent=2, ensure_ascii=False) if obj.output_schema else "Free text"
+        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AgentVersion]:
         """Leave prompts and schemas out until a version is opened."""
@@ -209,7 +234,7 @@ class VersionAdmin(ServiceAdmin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Start from the content of the agent's newest version."""
         agent_id = request.GET.get("agent", "")
-        if not (known := newest_first(AgentVersion.objects.filter(agent_id=agent_id))):
+        if not (known := newest_first(AgentVersion.objects.filter(agent__agent_id=agent_id))):
             return {}
         base = known[0]
         return {"agent": agent_id, "system_prompt": base.system_prompt, "output_schema": base.output_schema}
@@ -218,11 +243,17 @@ class VersionAdmin(ServiceAdmin):
         """Create the next version, or move this one."""
         values = form.cleaned_data
         if obj is not None:
-            moved = {name: values[name] for name in ("rollout_percentage", "status") if name in form.changed_data}
+            moved = {
+                name: values[name] for name in ("rollout_percentage", "status") if name in form.changed_data
+            }
             if not moved:
                 return AgentVersion.objects.get(pk=obj.pk)
             return services.update_version(
-                actor=request.identity, agent_id=obj.agent_id, version=obj.version, reason=values["reason"], **moved
+                actor=request.identity,
+                agent_id=obj.agent_id,
+                version=obj.version,
+                reason=values["reason"],
+                **moved,
             )
         schema = {} if values["output_schema"] is None else {"output_schema": values["output_schema"]}
         return services.create_version(

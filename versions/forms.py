@@ -48,7 +48,9 @@ class RegisterForm(AgentForm):
 
     system_prompt = ProseField(rows=14, mono=True, max_length=definitions.MAX_PROMPT, help_text=_PROMPT_HELP)
     output_schema = JsonField(rows=10, help_text=_SCHEMA_HELP)
-    changelog = ProseField(rows=2, max_length=MAX_CHANGELOG, initial="First version.", help_text="What this version is.")
+    changelog = ProseField(
+        rows=2, max_length=MAX_CHANGELOG, initial="First version.", help_text="What it is."
+    )
 
     def prompt(self) -> dict[str, Any]:
         """Return prompt and schema as they were typed."""
@@ -76,14 +78,19 @@ class NewVersionForm(ServiceModelForm):
         widget=UnfoldAdminSelectWidget(),
     )  # fmt: skip
     system_prompt = ProseField(rows=18, mono=True, max_length=definitions.MAX_PROMPT, help_text=_PROMPT_HELP)
-    output_schema = JsonField(rows=10, help_text=f"{_SCHEMA_HELP} Left empty, the newest version's schema is kept.")
-    changelog = ProseField(rows=3, max_length=MAX_CHANGELOG, help_text="What changed and why. Approvers and auditors read it.")
+    output_schema = JsonField(
+        rows=10, help_text=f"{_SCHEMA_HELP} Left empty, the newest version's schema is kept."
+    )
+    changelog = ProseField(
+        rows=3, max_length=MAX_CHANGELOG, help_text="What changed and why, for approvers and auditors."
+    )
     bump = forms.ChoiceField(
         choices=_BUMPS, initial="minor", label="Kind of change", widget=UnfoldAdminRadioSelectWidget(),
         help_text="It decides the next number, such as 1.2.0 after 1.1.3 for a minor change.",
     )  # fmt: skip
     rollout_percentage = _share(
-        initial=10, help_text="Per cent of the organisations that get it at once. 100 makes it the stable version."
+        initial=10,
+        help_text="Per cent of the tenants that get it at once. 100 makes it the stable version.",
     )
 
     class Meta:
@@ -107,10 +114,12 @@ class NewVersionForm(ServiceModelForm):
 class RolloutForm(ServiceModelForm):
     """All that moves in a version: its rollout and its status."""
 
-    rollout_percentage = _share(help_text="Per cent of the organisations. 0 takes it back everywhere within a second.")
+    rollout_percentage = _share(
+        help_text="Per cent of the tenants. 0 takes it back everywhere within a second."
+    )
     status = forms.ChoiceField(
         choices=VersionStatus.choices, widget=UnfoldAdminSelectWidget(),
-        help_text="Deprecated serves only organisations pinned to it. Retired serves nobody.",
+        help_text="Deprecated serves only tenants pinned to it. Retired serves nobody.",
     )  # fmt: skip
     reason = forms.CharField(
         max_length=500, required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
@@ -118,7 +127,7 @@ class RolloutForm(ServiceModelForm):
     )  # fmt: skip
     understood = forms.BooleanField(
         required=False, label="Yes, retire it", widget=UnfoldBooleanWidget(),
-        help_text="Only for retiring: organisations pinned to it move to another version at once.",
+        help_text="Only for retiring: tenants pinned to it move to another version at once.",
     )  # fmt: skip
 
     class Meta:
@@ -133,6 +142,10 @@ class RolloutForm(ServiceModelForm):
         moved = {"rollout_percentage", "status"} & set(self.changed_data)
         if moved and not values.get("reason", "").strip():
             self.add_error("reason", "Say in a sentence why, for the audit trail.")
-        if "status" in moved and values.get("status") == VersionStatus.RETIRED and not values.get("understood"):
+        if (
+            "status" in moved
+            and values.get("status") == VersionStatus.RETIRED
+            and not values.get("understood")
+        ):
             self.add_error("understood", "Tick this to retire the version.")
         return values

@@ -79,7 +79,7 @@ class VersionIn(Schema):
     changelog: str = Field(examples=["Asks for measurable acceptance criteria."])
     bump: Literal["major", "minor", "patch"] = "minor"
     output_schema: dict[str, Any] | None = None
-    rollout_percentage: int = Field(default=10, ge=0, le=100)
+    rollout_percentage: int = Field(default=10, ge=0, le=100, strict=True)
 
 
 class VersionChange(Schema):
@@ -87,7 +87,7 @@ class VersionChange(Schema):
 
     model_config = ConfigDict(extra="forbid")
 
-    rollout_percentage: int | None = Field(default=None, ge=0, le=100, examples=[50])
+    rollout_percentage: int | None = Field(default=None, ge=0, le=100, strict=True, examples=[50])
     status: Literal["active", "deprecated", "retired"] | None = None
     reason: str = Field(default="", max_length=1000)
 

@@ -40,6 +40,7 @@ async def _models(_: web.Request) -> web.Response:
 
 
 async def _complete(request: web.Request) -> web.StreamResponse:
+    arrived = asyncio.get_running_loop().time()
     try:
         body = _read(await request.read())
     except web.HTTPRequestEntityTooLarge:
@@ -53,7 +54,7 @@ async def _complete(request: web.Request) -> web.StreamResponse:
         log.exception("a composer failed")
         return _refusal("The demo model could not compose an answer.", 500, "server_error")
     if body.get("stream") is True:
-        return await _stream(request, body, answer)
+        return await _stream(request, body, answer, arrived)
     if request.app[NATURAL]:
         await asyncio.sleep(pace.FIRST)
     message = {"role": "assistant", "content": answer.text}
@@ -76,19 +77,20 @@ def _read(data: bytes) -> dict[str, Any]:
     return dict(body)
 
 
-async def _stream(request: web.Request, body: dict[str, Any], answer: Answer) -> web.StreamResponse:
+async def _stream(
+    request: web.Request, body: dict[str, Any], answer: Answer, arrived: float
+) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
     await response.prepare(request)
     loop = asyncio.get_running_loop()
-    start = loop.time()
     try:
         for due, event in _events(body, answer, request.app[NATURAL]):
             # The schedule is kept by the clock: a late piece is followed by the next one at once.
-            if (wait := start + due - loop.time()) > 0:
+            if (wait := arrived + due - loop.time()) > 0:
                 await asyncio.sleep(wait)
             await response.write(b"data: " + event.encode() + b"\n\n")
         await response.write_eof()
-    except (ConnectionError, asyncio.CancelledError):
+    except ConnectionError:
         log.debug("the reader left")
     return response
 

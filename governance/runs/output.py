@@ -11,7 +11,7 @@ import jsonschema_rs
 import orjson
 
 from qualisys.problems import FieldError
-from qualisys.text import clean, clean_json, unstorable
+from qualisys.text import MAX_DEPTH, clean, clean_json, deeper_than, unstorable
 
 _FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?```\s*\Z", re.DOTALL)
 
@@ -23,6 +23,8 @@ def parse(text: str) -> Any:
     """Return the JSON value in `text`, with or without a code fence; raise ValueError where there is none."""
     fenced = _FENCE.match(text)
     value = orjson.loads(fenced.group(1) if fenced else text)
+    if deeper_than(value, MAX_DEPTH):
+        raise ValueError("nested too deeply to be written again")
     return clean_json(value) if unstorable(value) else value
 
 

@@ -13,8 +13,7 @@ from agents.guard import Lease, Settlement, scripts, settle
 from agents.guard.admission import LEASES, events_key
 from agents.providers.base import Usage
 from governance.runs import record
-from governance.runs.orchestrator import last_event
-from governance.runs.stream import DELTA
+from governance.runs.stream import DELTA, LOST_TEXT, Event, after, stored
 from qualisys import redis as qredis
 from qualisys.problems import Problem
 
@@ -34,12 +33,7 @@ async def reap() -> int:
 
 async def _end(run_id: str, start: dict[str, Any]) -> bool:
     rows = await qredis.client().call("XRANGE", events_key(run_id), "-", "+", deadline=2)
-    position, text = 0, ""
-    for entry, fields in rows:
-        position = int(entry.split(b"-")[0])
-        values = dict(zip(fields[::2], fields[1::2], strict=True))
-        if values[b"e"] == DELTA.encode():
-            text += values[b"d"].decode()
+    position, text = _told([stored(entry, fields) for entry, fields in rows])
     began = datetime.fromisoformat(start["created_at"])
     detail = "The process that executed this run died. What it had written so far is kept; run it again."
     end = record.End(
@@ -50,12 +44,27 @@ async def _end(run_id: str, start: dict[str, Any]) -> bool:
         usage=Usage(len(start["input"].encode()) // 3, int(start["reserve_tokens"]), estimated=True),
         milliseconds=round((datetime.now(UTC) - began).total_seconds() * 1000),
     )
-    name, data = last_event(start, end)
+    name, data = record.last_event(start, end)
     lease = Lease(UUID(run_id), UUID(start["tenant_id"]), start["agent_id"], UUID(start["conversation_id"]))
     result = orjson.dumps({**record.shown(start, end), "tenant_id": start["tenant_id"]})
     ended = await settle(
-        lease, Settlement([(position + 1, name, data)], result, record.entry(start, end)), deadline=2
+        lease,
+        Settlement([(position + 1 + LOST_TEXT, name, data)], result, record.entry(start, end)),
+        deadline=2,
     )
     if ended:
         logger.warning("run %s was ended in place of its process", run_id)
     return ended
+
+
+def _told(events: list[Event]) -> tuple[int, str]:
+    """Return the last position and the text of stored events; pieces that were sent twice overlap."""
+    texts: list[str] = []
+    position, index = 0, 0
+    while True:
+        event, index = after(events, index, position)
+        if event is None:
+            return position, "".join(texts)
+        position = event.position
+        if event.name == DELTA:
+            texts.append(event.data)

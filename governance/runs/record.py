@@ -151,3 +151,20 @@ def entry(start: dict[str, Any], end: End) -> bytes:
             "finished_at": datetime.now(UTC).isoformat(),
         }
     )
+
+
+def last_event(start: dict[str, Any], end: End) -> tuple[str, bytes]:
+    """Return the event that ends a stream."""
+    if end.status == "failed":
+        return "run.failed", orjson.dumps({"problem": problem_of(end, start["run_id"])})
+    return "run.completed", orjson.dumps(
+        {
+            "status": end.status,
+            "output": end.output,
+            "structured_output": end.structured,
+            "tokens_used": end.usage.input_tokens + end.usage.output_tokens,
+            "execution_time_ms": end.milliseconds,
+            "run_id": start["run_id"],
+            "conversation_id": start["conversation_id"],
+        }
+    )

@@ -1,44 +1,81 @@
-"""A run's events after Redis has let go of them: from what remains of the run itself."""
+"""A run's events, wherever they are: in another process, in Redis, or only in what remains of the run itself."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 import orjson
 
-from governance.runs.stream import DELTA, ENDS, Event
+from agents.guard.admission import events_key
+from governance.runs.stream import DELTA, LOOK, LOST_TEXT, Event, Forgotten, after, follow_elsewhere
+from qualisys.pulse import pulse
+
+UNDER_WAY = ("queued", "running")
+
+Look = Callable[[], Awaitable[dict[str, Any]]]
 
 
-async def replay(
-    run: dict[str, Any], stored: AsyncIterator[Event], position: int = 0
-) -> AsyncIterator[Event]:
-    """Yield the stored events and, where they end without an end, what the finished run still tells."""
-    seen = position
-    async for event in stored:
-        yield event
-        seen = event.position
-        if event.name in ENDS:
+async def replay(run_id: UUID, position: int, look: Look) -> AsyncIterator[Event]:
+    """Yield the events behind `position` until the run's end; `look` tells how the run stands.
+
+    A run that has not begun is waited for; one that Redis has let go of is told from its row.
+    """
+    while True:
+        try:
+            async for event in follow_elsewhere(run_id, position):
+                position = event.position
+                yield event
             return
-    if run["status"] in ("queued", "running"):
-        return
-    for event in _remains(run):
-        if event.position > seen:
-            yield event
+        except Forgotten:
+            run = await look()
+        if run["status"] not in UNDER_WAY:
+            break
+        await _first_message(run_id)
+    events, index = _remains(run), 0
+    while True:
+        found, index = after(events, index, position)
+        if found is None:
+            return
+        position = found.position
+        yield found
+
+
+async def _first_message(run_id: UUID) -> None:
+    async with pulse().hearing(events_key(run_id)) as told:
+        try:
+            async with asyncio.timeout(LOOK):
+                await told.wait()
+        except TimeoutError:
+            pass
 
 
 def _remains(run: dict[str, Any]) -> list[Event]:
+    """Return the events of an ended run, at the positions they had."""
+    text, status = run["output"], run["status"]
     started = {key: run[key] for key in ("run_id", "agent_id", "version", "conversation_id", "demo")}
-    text = run["output"]
-    events = [Event(1, "run.started", orjson.dumps(started).decode())]
+    events = [_event(1, "run.started", started)]
     if text:
         events.append(Event(1 + len(text), DELTA, text))
     last = 2 + len(text)
-    if run["status"] == "failed":
-        return [*events, Event(last, "run.failed", orjson.dumps({"problem": run["problem"]}).decode())]
+    if status == "failed":
+        problem = run["problem"]
+        if problem["code"] == "worker_lost":
+            last += LOST_TEXT
+        return [*events, _event(last, "run.failed", {"problem": problem})]
+    if status != "cancelled":
+        usage = {name: run["usage"][name] for name in ("input_tokens", "output_tokens")}
+        events.append(_event(last, "usage", usage))
+        last += 1
     ended = {
         key: run[key]
         for key in ("status", "output", "structured_output", "tokens_used", "execution_time_ms", "run_id",
                     "conversation_id")
     }  # fmt: skip
-    return [*events, Event(last, "run.completed", orjson.dumps(ended).decode())]
+    return [*events, _event(last, "run.completed", ended)]
+
+
+def _event(position: int, name: str, data: dict[str, Any]) -> Event:
+    return Event(position, name, orjson.dumps(data).decode())

@@ -30,6 +30,8 @@ ENDS = frozenset({"run.completed", "run.failed"})
 COALESCE = 0.02
 #: The same for a run that answers its caller directly, which hardly anyone follows from elsewhere.
 COALESCE_UNWATCHED = 1.0
+#: What the last event of a dead process's run is behind what was stored: more than its readers may have seen.
+LOST_TEXT = 1 << 24
 #: Seconds a streamed run outlives its last reader.
 READER_GRACE = 15
 #: Seconds a reader elsewhere waits for a message before it looks by itself.
@@ -48,6 +50,10 @@ class Event:
     def json(self) -> bytes:
         """The data as a JSON object."""
         return orjson.dumps({"text": self.data}) if self.name == DELTA else self.data.encode()
+
+
+class Forgotten(Exception):  # noqa: N818
+    """Redis has no events of this run: not yet, or no longer."""
 
 
 class EventLog:
@@ -192,6 +198,8 @@ async def follow(log: EventLog, position: int = 0) -> AsyncIterator[Event]:
                 if event.name in ENDS:
                     return
                 continue
+            if log.events and log.events[-1].name in ENDS:
+                return
             await log.changed()
     finally:
         log.readers -= 1
@@ -202,7 +210,7 @@ async def follow(log: EventLog, position: int = 0) -> AsyncIterator[Event]:
 async def follow_elsewhere(run_id: UUID, position: int = 0) -> AsyncIterator[Event]:
     """Yield the events of a run that another process executes (or has executed), from Redis.
 
-    Ends without a last event where Redis no longer has the run.
+    Ends with the last event, at once for a reader that has it; raises Forgotten where Redis has none.
     """
     key = admission.events_key(run_id)
     client = qredis.client()
@@ -213,7 +221,7 @@ async def follow_elsewhere(run_id: UUID, position: int = 0) -> AsyncIterator[Eve
             while True:
                 told.clear()
                 rows = await client.call("XRANGE", key, f"({position}-0", "+", "COUNT", "200", deadline=1)
-                events = [_stored(entry, fields) for entry, fields in rows]
+                events = [stored(entry, fields) for entry, fields in rows]
                 index = 0
                 while True:
                     event, index = after(events, index, position)
@@ -228,8 +236,11 @@ async def follow_elsewhere(run_id: UUID, position: int = 0) -> AsyncIterator[Eve
                 if loop.time() - present > READER_GRACE / 5:
                     await client.call("SET", f"readers:{run_id}", "1", "EX", READER_GRACE)
                     present = loop.time()
-                    if not await client.call("EXISTS", key):
-                        return
+                    last = await _last(key)
+                    if last.name in ENDS:
+                        if last.position <= position:
+                            return
+                        continue
                 try:
                     async with asyncio.timeout(LOOK):
                         await told.wait()
@@ -239,6 +250,13 @@ async def follow_elsewhere(run_id: UUID, position: int = 0) -> AsyncIterator[Eve
             await _leave(run_id)
 
 
+async def _last(key: str) -> Event:
+    rows = await qredis.client().call("XREVRANGE", key, "+", "-", "COUNT", "1")
+    if not rows:
+        raise Forgotten
+    return stored(*rows[0])
+
+
 async def _leave(run_id: UUID) -> None:
     try:
         await qredis.client().call("EXPIRE", f"readers:{run_id}", READER_GRACE)
@@ -246,6 +264,7 @@ async def _leave(run_id: UUID) -> None:
         logger.info("run %s: a reader left while Redis is away", run_id)
 
 
-def _stored(entry: bytes, fields: list[bytes]) -> Event:
+def stored(entry: bytes, fields: list[bytes]) -> Event:
+    """Return an event as Redis has it."""
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     return Event(int(entry.split(b"-")[0]), values[b"e"].decode(), values[b"d"].decode())

@@ -6,7 +6,7 @@ import asyncio
 
 from agents.guard import scripts
 from agents.guard.admission import events_key, lease_key
-from governance.runs.orchestrator import Execution, executions
+from governance.runs.execution import Execution, executions
 from governance.runs.stream import READER_GRACE
 from qualisys import redis as qredis
 
@@ -36,7 +36,8 @@ def _left_alone(execution: Execution, now: float, *, read_elsewhere: bool) -> bo
 async def cancel(run_id: object) -> bool:
     """Ask whichever process executes the run to stop; return False where nobody does."""
     local = next((each for each in executions.values() if each.lease.run_id == run_id), None)
-    if local is not None:
+    if local is not None and local.end is None:
         local.cancel("asked")
+        return True
     reply = await qredis.client().run(scripts.CANCEL, [lease_key(str(run_id)), events_key(str(run_id))], [])
     return bool(reply == 1)
