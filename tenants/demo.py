@@ -44,7 +44,7 @@ def create_tenant(slug: str, known: dict[str, Any]) -> dict[str, Any]:
     if known:
         return known
     name, tier = TENANTS[slug]
-    host = f"{slug}.localhost"
+    host = f"{slug.replace('_', '-')}.localhost"
     tenant = services.create_tenant(actor=SYSTEM, slug=slug, name=name, tier=tier, hosts=[host])
     with tenancy.use(tenancy.platform("load the demo")):
         users = {role: _member(tenant, role) for role in roles.ROLES}

@@ -88,8 +88,8 @@ def test_key_and_member__audit_cannot_be_written__neither_exists(tenants: dict[s
 def test_change__through_the_api__names_actor_request_and_reason(portal: Portal) -> None:
     agent_id = portal.register()
     with portal.client(None) as client:
-        drill = {"params": {"reason": "drill"}, "headers": {"X-Request-Id": "trace-me-1"}}
-        assert client.delete(f"/admin/agents/{agent_id}", **drill).status_code == 204
+        client.headers["X-Request-Id"] = "trace-me-1"
+        assert client.delete(f"/admin/agents/{agent_id}?reason=drill").status_code == 204
     created, disabled = events_of(agent_id)
     assert created["action"] == "agent.created"
     assert disabled["action"] == "agent.changed"
