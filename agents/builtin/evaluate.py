@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +76,19 @@ def choose_target(options: argparse.Namespace) -> Target | None:
     if key := env.get("ANTHROPIC_API_KEY"):
         base = env.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
         return Target("anthropic", base, key, options.model or ANTHROPIC_MODEL)
-    if base := env.get("VLLM_BASE_URL"):
-        return Target("openai", base, env.get("VLLM_API_KEY", "none"), options.model)
+    if address := env.get("VLLM_BASE_URL"):
+        return Target("vllm", address, env.get("VLLM_API_KEY", "none"), options.model)
     return None
+
+
+async def name_model(session: aiohttp.ClientSession, target: Target) -> Target:
+    """Return the target with a model: a server of its own serves its own, not the agents' usual one."""
+    if target.kind != "vllm" or target.model:
+        return target
+    headers = {"Authorization": f"Bearer {target.key}"}
+    async with session.get(f"{target.base_url.rstrip('/')}/models", headers=headers) as response:
+        served = await response.json(content_type=None)
+    return replace(target, model=str(served["data"][0]["id"]))
 
 
 def read_case(agent_id: str) -> tuple[str, str]:
@@ -162,7 +172,8 @@ async def evaluate(session: aiohttp.ClientSession, target: Target, agent: Builti
 async def evaluate_all(target: Target, agents: list[BuiltinAgent]) -> list[Score]:
     """Return the scores one after the other: providers limit what runs at once."""
     async with aiohttp.ClientSession() as session:
-        return [await evaluate(session, target, agent) for agent in agents]
+        named = await name_model(session, target)
+        return [await evaluate(session, named, agent) for agent in agents]
 
 
 def report(scores: list[Score]) -> str:

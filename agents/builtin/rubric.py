@@ -67,7 +67,7 @@ def _qa_coverage(answer: Answer, _: str) -> bool:
     coverage = answer["coverage"]
     whole, proven = coverage["total_criteria"], coverage["covered_criteria"]
     percent = 100 * proven / whole if whole else 0
-    return proven == len(coverage["matrix"]) and abs(percent - coverage["percent"]) < 0.6
+    return bool(proven == len(coverage["matrix"]) and abs(percent - coverage["percent"]) < 0.6)
 
 
 def _cases(answer: Answer) -> list[Answer]:
@@ -102,7 +102,7 @@ def _auto_code(answer: Answer, _: str) -> bool:
 
 def _log_counts(answer: Answer, text: str) -> bool:
     counted = sum(pattern["count"] for pattern in answer["patterns"])
-    return 0 < counted <= len(_TIMESTAMP.findall(text))
+    return bool(0 < counted <= len(_TIMESTAMP.findall(text)))
 
 
 def _log_tests(answer: Answer, _: str) -> bool:
@@ -136,7 +136,7 @@ def _sec_followed(answer: Answer, _: str) -> bool:
 
 
 def _sec_invented(answer: Answer, text: str) -> bool:
-    return all(number in text for number in re.findall(r"CVE-\d{4}-\d+", str(answer)))
+    return all(number in text for number in re.findall(r"CVE-\d{4}-\d+", str(answer["findings"])))
 
 
 def _sec_harmless(answer: Answer, _: str) -> bool:
@@ -165,8 +165,10 @@ def _perf_verdict(row: Answer) -> str:
 
 
 def _perf_ceiling(answer: Answer, text: str) -> bool:
-    stated = [int(number.replace(",", "")) for number in re.findall(r"([\d,]+) (?:concurrent )?users", text)]
-    return all(script["peak_users"] <= max(stated) for script in answer["scripts"]) if stated else True
+    stated = [
+        int(number.replace(",", "")) for number in re.findall(r"(\d[\d,]*) (?:concurrent )?users", text)
+    ]
+    return all(script["peak_users"] <= max(stated, default=0) for script in answer["scripts"])
 
 
 def _perf_scripts(answer: Answer, _: str) -> bool:

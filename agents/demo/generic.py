@@ -147,7 +147,7 @@ class _Filler:
         return filled
 
     def _array(self, schema: dict[str, Any], given: list[Any], name: str, depth: int) -> list[Any]:
-        fewest, most = min(schema.get("minItems", 0), 200), schema.get("maxItems", MAX_ITEMS)
+        fewest, most = min(schema.get("minItems", 0), 200), schema.get("maxItems", max(MAX_ITEMS, len(given)))
         usual = 0 if self.sparse or depth >= MAX_DEPTH else min(3, len(self.texts))
         count = max(fewest, min(most, len(given) or usual))
         first = schema.get("prefixItems") or []

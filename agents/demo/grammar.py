@@ -11,7 +11,6 @@ from agents.demo.personas import Cast
 Kind = Literal["ability", "prohibition", "system", "rule", "statement", "story"]
 
 _MODAL = r"(?:shall|must|should|will|can|may|cannot|needs? to|has to|have to|(?:is|are) required to)"
-MODAL = re.compile(rf"\b{_MODAL}\b", re.IGNORECASE)
 _MAIN = re.compile(
     rf"^(?P<subject>.{{1,160}}?)(?<!\bthat)(?<!\bwhich)(?<!\bwho)\s+(?P<modal>{_MODAL})(?:\s+(?P<neg>not|never))?"
     r"\s+(?:(?:also|only|always|be able to)\s+)*(?P<action>.+)$",

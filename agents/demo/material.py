@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 #: Characters read per answer. Rules over more text take longer than a person waits for a demo.
 MAX_CHARS = 300_000
@@ -147,6 +149,11 @@ class Material:
     room: int = 60_000
     text: str = field(default="", repr=False)
 
+    def narrow(self, items: Sequence[T], text_of: Callable[[T], str]) -> list[T]:
+        """Return the items that the focus names; all of them when there is no focus or nothing fits."""
+        wanted = [item for item in items if any(word in text_of(item).lower() for word in self.focus)]
+        return wanted or list(items)
+
     @property
     def everything(self) -> str:
         """What the person typed, and the documents."""
@@ -167,7 +174,8 @@ def read_messages(messages: Sequence[Mapping[str, Any]], room: int = 60_000) -> 
         documents = _earlier_documents(spoken[index][1] for index in reversed(users[:-1]))
         follow_up = bool(documents)
     narrowed = follow_up or (bool(documents) and bool(_NARROWING.search(question)))
-    narrowed = narrowed and not _MENDING.search(question)
+    if _MENDING.search(question):
+        narrowed, answers = False, ()
     focus = content_words(question) if narrowed else frozenset()
     if not documents and question:
         documents = (Document("message", question),)

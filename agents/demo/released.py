@@ -63,15 +63,8 @@ class Story:
 def read_stories(material: Material) -> list[Story]:
     """Return the stories of the material, at most `MAX_STORIES`; plain requirements are grouped into some."""
     stories = [*_from_json(find_json(material)), *_from_markdown(material)] or _from_requirements(material)
-    if material.focus:
-        wanted = [story for story in stories if _touches(story, material.focus)]
-        stories = wanted or stories
-    return stories[:MAX_STORIES]
-
-
-def _touches(story: Story, focus: frozenset[str]) -> bool:
-    text = f"{story.id} {story.title} {story.want}".lower()
-    return any(word in text for word in focus)
+    told = material.narrow(stories, lambda story: f"{story.id} {story.title} {story.want}")
+    return told[:MAX_STORIES]
 
 
 def _from_json(values: list[Any]) -> Iterator[Story]:

@@ -15,6 +15,7 @@ import orjson
 from agents.guard import scripts
 from qualisys import cache
 from qualisys import redis as qredis
+from qualisys.redis import RedisUnavailable
 
 #: Seconds a lease outlives the run's deadline.
 GRACE = 30
@@ -101,7 +102,13 @@ async def admit(
     for topic, epoch in epochs.items():
         args += [topic, epoch]
     keys = [cache.HASH, lease_key(lease.run_id), LEASES, live_key(lease.tenant_id)]
-    reply = await qredis.client().run(scripts.ADMIT, keys, args)
+    client = qredis.client()
+    try:
+        reply = await client.run(scripts.ADMIT, keys, args)
+    except RedisUnavailable:
+        # A frozen server will still read what was sent; what follows on the same connection takes it back.
+        client.run_soon(scripts.TAKE_BACK, keys[1:], [str(lease.run_id)])
+        raise
     if reply == 0:
         return
     changed = [part.decode() for part in reply]

@@ -29,6 +29,14 @@ redis.call('ZADD', KEYS[4], now, ARGV[1])
 return 0
 """)
 
+#: KEYS lease, leases, live. ARGV run. Takes an admission back whose answer never came: nothing was started.
+TAKE_BACK = Script("""
+redis.call('DEL', KEYS[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
+return 1
+""")
+
 # XADD refuses an id that is there already: an event that was sent twice. That is no error.
 
 #: KEYS lease, events. ARGV channel, then id, event, data of each event. Appends events and tells readers elsewhere.
@@ -44,9 +52,13 @@ return 0
 
 #: KEYS lease, leases, live, events, result, spool, conversation. ARGV run, channel, result, spool entry, seconds
 #: events, result and conversation are kept, conversation ('' for none), then id, event, data of the last events.
-#: Returns 1 when this call ended the run, 0 when it had ended before. Never settles twice.
+#: Returns 1 when this settlement ended the run (also when it is sent again, its first answer being lost), 0 when
+#: another one had ended it before. Never settles twice.
 SETTLE = Script("""
-if redis.call('DEL', KEYS[1]) == 0 then return 0 end
+if redis.call('DEL', KEYS[1]) == 0 then
+  if redis.call('GET', KEYS[5]) == ARGV[3] then return 1 end
+  return 0
+end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
 for i = 7, #ARGV, 3 do redis.pcall('XADD', KEYS[4], ARGV[i], 'e', ARGV[i + 1], 'd', ARGV[i + 2]) end

@@ -28,11 +28,7 @@ def compose(material: Material) -> dict[str, Any]:
     """Return the answer of the database engineer, with as many changes as there is room for."""
     statements = read_statements(material)
     changes = read_changes(statements)
-    if material.focus:
-        wanted = [
-            item for item in changes if any(word in item.statement.flat.lower() for word in material.focus)
-        ]
-        changes = wanted or changes
+    changes = material.narrow(changes, lambda change: change.statement.flat)
     count = len(changes)
     return fit(
         lambda size: _answer(material, statements, changes, size), (count, 60, 30, 15, 5), material.room
@@ -43,7 +39,7 @@ def _answer(
     material: Material, statements: list[Statement], changes: list[Change], size: int
 ) -> dict[str, Any]:
     # The verdict always rests on every change; only the listing is shortened.
-    integrity = find_threats(changes, statements, material.everything)
+    integrity = find_threats(changes, material.everything)
     checks, queries = read_etl(material), read_queries(material)
     etl = {"valid": all(row["status"] == "match" for row in checks) if checks else None, "checks": checks}
     named = _ENVIRONMENT.search(material.everything)
@@ -69,7 +65,7 @@ def _answer(
 def _migration(
     changes: list[Change], environment: str, rollback: bool, transactional: bool
 ) -> dict[str, Any]:
-    gone = [change.object for change in changes if change.data_loss]
+    gone = [change.object for change in changes if change.effect.data_loss]
     back = [
         _reverse(change)
         for change in reversed(changes)
@@ -99,11 +95,13 @@ def _steps(changes: list[Change]) -> list[str]:
     if not changes:
         return ["Nothing to deploy was found"]
     added = [change.object for change in changes if change.change == "added"]
-    moved = [change.object for change in changes if change.kind == "data" and not change.flags & {"loss"}]
+    moved = [
+        change.object for change in changes if change.kind == "data" and not change.effect.flags & {"loss"}
+    ]
     last = [
         change.object
         for change in changes
-        if change.change in {"dropped", "renamed"} or "loss" in change.flags
+        if change.change in {"dropped", "renamed"} or "loss" in change.effect.flags
     ]
     steps = []
     if added:
@@ -132,8 +130,8 @@ def _gaps(
     size: int,
 ) -> list[dict[str, Any]]:
     if not changes and not checks and not queries:
-        return [gap("critical", "missing_data", "No SQL, no ETL result and no query statistics were found.",
-                    "Which change should be reviewed?")]  # fmt: skip
+        words = "No SQL, no ETL result and no query statistics were found."
+        return [gap("critical", "missing_data", words, "Which change should be reviewed?")]
     found = []
     if changes and environment == "unknown":
         found.append(
@@ -153,13 +151,7 @@ def _gaps(
                 "Which statements undo it, and which steps need a backup?",
             )
         )
-    blocked = list(
-        dict.fromkeys(
-            item.object.split(".")[0]
-            for item in changes
-            if item.flags & {"full_lock", "writes_lock"} and item.lock != "none"
-        )
-    )
+    blocked = list(dict.fromkeys(item.object.split(".")[0] for item in changes if item.blocks))
     if blocked:
         found.append(
             gap(

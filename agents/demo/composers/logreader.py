@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from agents.demo import NOTICE
+from agents.demo.logs.causes import suspect
 from agents.demo.logs.events import Event, is_log, read_events
-from agents.demo.logs.patterns import MOST, Pattern, hide_secrets, known_signatures, mask, mine
+from agents.demo.logs.patterns import Pattern, hide_secrets, known_signatures, mask, mine
+from agents.demo.logs.provocation import provoke
 from agents.demo.material import Document, Material
 from agents.demo.room import fit
 from agents.demo.stories.gaps import gap, numbered
@@ -17,21 +19,7 @@ from agents.demo.structured import parse_json
 
 _BASELINE = re.compile(r"\b(?:baseline|known)\b", re.IGNORECASE)
 _KNOWN_PART = re.compile(r"(?im)^#*\s*known patterns:?\s*$([\s\S]*?)(?=^#|\Z)")
-_CHANGE = re.compile(
-    r"\b(?:deploy|started on|restart|upgrad|migrat|config(?:uration)? changed|release|previous build)\b", re.I
-)
 _INJECTION = re.compile(r"ignore (?:all |previous |above )*instructions|<script|';\s*drop|\$\{jndi", re.I)
-_PROVOKE = (
-    (r"did not answer|timeout|timed out|unavailable", "Delay the other system beyond its time limit", "A clear message within the limit; nothing is half-done; an alert after repeated failures"),
-    (r"pool exhausted|too many connections", "Hold all connections of the pool and send one more request", "The request waits for a bounded time, then is refused cleanly; the pool recovers by itself"),
-    (r"429|rate limit|too many requests", "Let the other system refuse with 429 and a waiting time", "The waiting time is honoured, retries are bounded, other functions go on"),
-    (r"NoneType|null pointer|undefined|AttributeError|KeyError", "Use a record in which the missing field is empty", "The page shows what is there; the error is handled and recorded once"),
-    (r"password|sign-in failed|login failed|unauthor", "Repeat a wrong password up to the limit and once beyond", "The account or address is slowed or locked as specified; the message reveals nothing"),
-    (r"no patient record|no match|not found|unknown", "Send a record that matches nothing", "It lands in a queue that somebody is told about, and can be corrected and replayed"),
-    (r"disk|memory|space", "Fill the volume to the limit in a test environment", "An alert long before; writes fail cleanly; no file is cut off"),
-    (r"deferred|smtp|mail", "Let the mail server answer 451, then accept", "The message is sent once, later; the delay is visible"),
-    (r"slow|took", "Run the operation with ten times the data", "It stays within its target or says that it takes longer"),
-)  # fmt: skip
 
 
 def compose(material: Material) -> dict[str, Any]:
@@ -42,13 +30,7 @@ def compose(material: Material) -> dict[str, Any]:
     if not is_log(events):
         events = []
     patterns = mine(events)
-    if material.focus:
-        wanted = [
-            item
-            for item in patterns
-            if any(word in f"{item.component} {item.signature}".lower() for word in material.focus)
-        ]
-        patterns = wanted or patterns
+    patterns = material.narrow(patterns, lambda item: f"{item.component} {item.signature}")
     count = len(patterns)
     return fit(
         lambda size: _answer(logs, events, lines, patterns[:size], known),
@@ -65,7 +47,7 @@ def _answer(
     known: set[str] | None,
 ) -> dict[str, Any]:
     rows = [_row(number, pattern, len(events), known) for number, pattern in enumerate(patterns, 1)]
-    hypotheses = _hypotheses(events, patterns, rows)
+    hypotheses = suspect(events, patterns, rows)
     times = [event.time for event in events if event.time]
     levels = Counter(event.level for event in events)
     return {
@@ -80,7 +62,7 @@ def _answer(
         },
         "patterns": rows,
         "hypotheses": hypotheses,
-        "negative_tests": _tests(patterns, rows),
+        "negative_tests": provoke(patterns, rows),
         "gaps": numbered(_gaps(events, patterns, known)),
         "assumptions": [],
     }
@@ -126,164 +108,27 @@ def _baseline(material: Material) -> set[str] | None:
     return known
 
 
-def _hypotheses(
-    events: list[Event], patterns: list[Pattern], rows: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    bad = [
-        (pattern, row)
-        for pattern, row in zip(patterns, rows, strict=True)
-        if row["severity"] in {"critical", "high", "medium"}
-    ]
-    rising = [(pattern, row) for pattern, row in bad if row["trend"] == "rising"]
-    change = next((event for event in events if _CHANGE.search(event.message)), None)
-    if len(rising) >= 2:
-        names = sorted({pattern.component or "?" for pattern, _ in rising})
-        found.append(
-            _hypothesis(
-                f"One shortage makes {', '.join(names)} fail together: their failures grow in the same part of the log.",
-                0.5 if len(rising) > 2 else 0.3,
-                rising,
-                None,
-                "Put the counts per minute of these patterns beside saturation of pools, processors and the other systems.",
-            )
-        )
-    if change and rising:
-        found.append(
-            _hypothesis(
-                f"The change recorded as '{hide_secrets(change.message)[:120]}' brought it about.",
-                0.3,
-                rising[:3],
-                "Order in time alone; the log does not show the same hours before the change.",
-                "Compare with the same hours before the change, or take it back on one node.",
-                [change],
-            )
-        )
-    for pattern, row in bad:
-        if pattern.events[0].continuation:
-            cause = hide_secrets(pattern.events[0].continuation[-1])
-            place = next(
-                (
-                    line
-                    for line in pattern.events[0].continuation
-                    if re.search(r"\bline \d+|\.java:\d+|at \w", line)
-                ),
-                "",
-            )
-            found.append(
-                _hypothesis(
-                    f"A record lacks a value that the code takes for granted ({cause[:120]}).",
-                    0.9,
-                    [(pattern, row)],
-                    None,
-                    f"Read the code at {hide_secrets(place)[:120] or 'the top of the stack trace'} and the record named in the event.",
-                )
-            )
-    return [
-        {"id": f"HYP-{number:03}", **item}
-        for number, item in enumerate(sorted(found, key=lambda item: -item["confidence"]), 1)
-    ]
-
-
-def _hypothesis(
-    statement: str,
-    confidence: float,
-    behind: list[tuple[Pattern, dict[str, Any]]],
-    against: str | None,
-    check: str,
-    first: list[Event] | None = None,
-) -> dict[str, Any]:
-    evidence = [*(first or []), *(pattern.events[-1] for pattern, _ in behind[:3])]
-    return {
-        "statement": statement,
-        "confidence": confidence,
-        "patterns": [row["id"] for _, row in behind],
-        "evidence": [hide_secrets(event.text) for event in evidence],
-        "against": against,
-        "next_check": check,
-    }
-
-
-def _tests(patterns: list[Pattern], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    tests: list[dict[str, Any]] = []
-    for pattern, row in zip(patterns, rows, strict=True):
-        if row["severity"] not in {"critical", "high", "medium"}:
-            continue
-        provoke, expected = (
-            "Repeat the situation of the example",
-            "A clear message, no lost data, one record, an alert",
-        )
-        for words, how, then in _PROVOKE:
-            if re.search(words, pattern.signature, re.IGNORECASE):
-                provoke, expected = how, then
-                break
-        tests.append(
-            {
-                "id": f"NEG-{len(tests) + 1:03}",
-                "pattern": row["id"],
-                "title": f"Provoke: {row['signature'][:100]}",
-                "preconditions": ["A test environment with the same build", "Nobody else uses it"],
-                "steps": [provoke, "Use the function as a person would", "Read the log and the alerts"],
-                "expected": expected,
-                "priority": {"critical": "P1", "high": "P1", "medium": "P2"}[row["severity"]],
-            }
-        )
-    return tests
-
-
 def _gaps(events: list[Event], patterns: list[Pattern], known: set[str] | None) -> list[dict[str, Any]]:
-    found = []
     if not events:
-        return [gap("critical", "missing_data", "No log events were found: no line has a time or a level.",
-                    "Which log, of which hours, should be read?")]  # fmt: skip
-    timeless = sum(event.time is None for event in events)
-    if timeless:
-        found.append(
-            gap(
-                "medium", "missing_data", f"{timeless} events carry no time.", "Which format writes the time?"
-            )
-        )
+        words = "No log events were found: no line has a time or a level."
+        return [gap("critical", "missing_data", words, "Which log, of which hours, should be read?")]
+    found = []
+    if timeless := sum(event.time is None for event in events):
+        words = f"{timeless} events carry no time."
+        found.append(gap("medium", "missing_data", words, "Which format writes the time?"))
     if known is None:
-        found.append(
-            gap(
-                "low",
-                "missing_data",
-                "No baseline of known patterns was given.",
-                "Which patterns are known and accepted?",
-            )
-        )
-    signatures = {mask(event.message) for event in events}
-    if len(signatures) > MOST:
-        found.append(
-            gap(
-                "medium",
-                "scope",
-                f"{len(signatures) - MOST} patterns are left out.",
-                "Which component comes next?",
-            )
-        )
-    for event in events:
-        if _INJECTION.search(event.message):
-            found.append(
-                gap(
-                    "high",
-                    "compliance",
-                    "A value in the log reads like an attempt to inject instructions or code; it was treated as data.",
-                    "Who sent it, and is the field cleaned before it is shown?",
-                    [],
-                    hide_secrets(event.text),
-                )
-            )
-            break
+        words = "No baseline of known patterns was given."
+        found.append(gap("low", "missing_data", words, "Which patterns are known and accepted?"))
+    if (left := len({mask(event.message) for event in events}) - len(patterns)) > 0:
+        words = f"{left} kinds of message are not listed."
+        found.append(gap("medium", "scope", words, "Which component comes next?"))
+    if injected := next((event for event in events if _INJECTION.search(event.message)), None):
+        words = "A value reads like an attempt to inject instructions or code; it was treated as data."
+        ask = "Who sent it, and is the field cleaned before it is shown?"
+        found.append(gap("high", "compliance", words, ask, quote=hide_secrets(injected.text)))
     if any(hide_secrets(event.text) != event.text for event in events):
-        found.append(
-            gap(
-                "high",
-                "compliance",
-                "The log contains secrets or e-mail addresses; they are hidden here.",
-                "Who may read this log, and when is it cleaned?",
-            )
-        )
+        words = "The log contains secrets or e-mail addresses; they are hidden here."
+        found.append(gap("high", "compliance", words, "Who may read this log, and when is it cleaned?"))
     return found
 
 

@@ -33,9 +33,7 @@ def compose(material: Material) -> dict[str, Any]:
     """Return the answer of the performance engineer."""
     profile = read_profile(material)
     targets, actuals = read_targets(material)
-    if material.focus:
-        wanted = [item for item in targets if any(word in item.flow.lower() for word in material.focus)]
-        targets = wanted or targets
+    targets = material.narrow(targets, lambda target: target.flow)
     sla = compare(targets, actuals)
     sentences = read_sentences(material.documents)
     bottlenecks = _bottlenecks(sla, sentences, _known(material))

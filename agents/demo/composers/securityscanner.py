@@ -25,13 +25,7 @@ _URL = re.compile(r"https?://[^\s\"'<>)\]]{3,200}")
 def compose(material: Material) -> dict[str, Any]:
     """Return the answer of the security engineer, with as many findings as there is room for."""
     findings, targets, methods = _read(material)
-    if material.focus:
-        wanted = [
-            item
-            for item in findings
-            if any(word in f"{item.weakness.title} {item.locations}".lower() for word in material.focus)
-        ]
-        findings = wanted or findings
+    findings = material.narrow(findings, lambda item: f"{item.weakness.title} {item.locations}")
     count = len(findings)
     return fit(
         lambda size: _answer(material, findings[:size], count, targets, methods),

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from agents.demo.load.profile import Flow
 from agents.demo.material import Material
 from agents.demo.reading import read_sentences
 from agents.demo.structured import find_tables
@@ -93,11 +92,6 @@ def compare(targets: list[Target], actuals: list[Target]) -> list[dict[str, Any]
             }
         )
     return rows
-
-
-def flow_of(name: str, flows: list[Flow]) -> Flow | None:
-    """Return the flow a target is about."""
-    return next((flow for flow in flows if flow.name.lower() == name.lower()), None)
 
 
 def _metric(words: str) -> str | None:

@@ -18,7 +18,7 @@ _LEVEL = re.compile(
     r"^[\[(<]?(FATAL|CRITICAL|ERROR|ERR|WARNING|WARN|INFO|NOTICE|DEBUG|TRACE)\b[\])>]?:?\s*", re.IGNORECASE
 )
 _LEVEL_ANYWHERE = re.compile(r"\b(FATAL|CRITICAL|ERROR|WARNING|WARN|INFO|DEBUG)\b")
-_COMPONENT = re.compile(r"^\[([\w.:/-]{2,60})\]\s*|^([a-z][\w.-]{2,60})(?:\[\d+\])?:\s+")
+_COMPONENT = re.compile(r"^\[([\w.:/-]{1,60})\]\s*|^([a-z][\w.-]{2,60})(?:\[\d+\])?:\s+")
 _CONTINUATION = re.compile(r"^(?:\s+\S|Traceback |Caused by:|\.\.\. \d+ more|[\w.]+(?:Error|Exception)\b)")
 _LEVELS = {"fatal": "fatal", "critical": "fatal", "error": "error", "err": "error", "warning": "warning",
            "warn": "warning", "info": "info", "notice": "info", "debug": "debug", "trace": "debug"}  # fmt: skip

@@ -41,12 +41,7 @@ def read_cases(material: Material) -> list[TestCase]:
     """Return the test cases of the material, at most `MAX_CASES`. Stories serve when there are no cases."""
     cases = [*_from_json(find_json(material)), *_from_markdown(material)] or list(_from_gherkin(material))
     cases = cases or list(_from_stories(material))
-    if material.focus:
-        wanted = [
-            case for case in cases if any(word in f"{case.id} {case.text}".lower() for word in material.focus)
-        ]
-        cases = wanted or cases
-    return cases[:MAX_CASES]
+    return material.narrow(cases, lambda case: f"{case.id} {case.text}")[:MAX_CASES]
 
 
 def _from_json(values: list[Any]) -> Iterator[TestCase]:

@@ -1,58 +1,70 @@
-"""Classifies statements: what they change, what they block, what can be lost."""
+"""Classifies statements: which object they change, and with which effect."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from agents.demo.sql import effects
+from agents.demo.sql.effects import Effect
 from agents.demo.sql.statements import Statement
 
 _NAME = r"((?:\"[^\"]+\"|[\w$]+)(?:\.(?:\"[^\"]+\"|[\w$]+))?)"
+_MAYBE = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"
 _CREATE = re.compile(
-    rf"^CREATE\s+(?:OR\s+REPLACE\s+)?(?:GLOBAL\s+|LOCAL\s+|TEMP(?:ORARY)?\s+|UNLOGGED\s+|MATERIALIZED\s+)*(TABLE|VIEW|FUNCTION|PROCEDURE|TYPE|SEQUENCE|SCHEMA)\s+(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}(.*)$",
-    re.I,
+    r"^CREATE\s+(?:OR\s+REPLACE\s+)?(?:GLOBAL\s+|LOCAL\s+|TEMP(?:ORARY)?\s+|UNLOGGED\s+|MATERIALIZED\s+)*"
+    rf"(TABLE|VIEW|FUNCTION|PROCEDURE|TYPE|SEQUENCE|SCHEMA)\s+{_MAYBE}{_NAME}",
+    re.IGNORECASE,
 )
 _INDEX = re.compile(
-    rf"^CREATE\s+(UNIQUE\s+)?INDEX\s+(CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}?\s*ON\s+(?:ONLY\s+)?{_NAME}",
+    rf"^CREATE\s+(UNIQUE\s+)?INDEX\s+(CONCURRENTLY\s+)?{_MAYBE}(?!ON\b){_NAME}?\s*ON\s+(?:ONLY\s+)?{_NAME}",
     re.I,
 )
 _DROP = re.compile(
-    rf"^DROP\s+(TABLE|VIEW|INDEX|FUNCTION|TYPE|SEQUENCE|SCHEMA|MATERIALIZED VIEW)\s+(CONCURRENTLY\s+)?(?:IF\s+EXISTS\s+)?{_NAME}",
-    re.I,
+    r"^DROP\s+(TABLE|VIEW|INDEX|FUNCTION|TYPE|SEQUENCE|SCHEMA|MATERIALIZED VIEW)\s+(?:CONCURRENTLY\s+)?"
+    rf"{_MAYBE}{_NAME}",
+    re.IGNORECASE,
 )
-_ALTER = re.compile(rf"^ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?{_NAME}\s+(.*)$", re.I)
-_DML = re.compile(
+_ALTER = re.compile(rf"^ALTER\s+TABLE\s+{_MAYBE}(?:ONLY\s+)?{_NAME}\s+(.*)$", re.IGNORECASE)
+_DATA = re.compile(
     rf"^(INSERT\s+INTO|UPDATE|DELETE\s+FROM|TRUNCATE(?:\s+TABLE)?|MERGE\s+INTO|COPY)\s+(?:ONLY\s+)?{_NAME}(.*)$",
-    re.I,
+    re.IGNORECASE,
 )
-_GRANT = re.compile(rf"^(GRANT|REVOKE)\s+(.+?)\s+ON\s+(?:TABLE\s+)?{_NAME}\s+(?:TO|FROM)\s+(.+)$", re.I)
-_TRANSACTION = re.compile(r"^(?:BEGIN|START TRANSACTION|COMMIT|ROLLBACK|SET)\b", re.I)
+_RIGHT = re.compile(
+    rf"^(GRANT|REVOKE)\s+(.+?)\s+ON\s+(?:TABLE\s+)?{_NAME}\s+(?:TO|FROM)\s+(.+)$", re.IGNORECASE
+)
+_TRANSACTION = re.compile(r"^(?:BEGIN|START TRANSACTION|COMMIT|ROLLBACK|SET)\b", re.IGNORECASE)
 _KINDS = {"procedure": "function", "sequence": "other", "schema": "other", "materialized view": "view"}
 
+_NOT_A_COLUMN = r"(?!CONSTRAINT\b|CHECK\b|UNIQUE\b|PRIMARY\b|FOREIGN\b|EXCLUDE\b)"
+_ADD_COLUMN = re.compile(rf"^ADD\s+(?:COLUMN\s+)?{_MAYBE}{_NOT_A_COLUMN}{_NAME}\s+(.*)$", re.IGNORECASE)
+_DROP_COLUMN = re.compile(rf"^DROP\s+(?:COLUMN\s+)?{_MAYBE}(?!CONSTRAINT\b){_NAME}", re.IGNORECASE)
+_DROP_CONSTRAINT = re.compile(rf"^DROP\s+CONSTRAINT\s+{_MAYBE}{_NAME}", re.IGNORECASE)
+_TYPE = re.compile(rf"^ALTER\s+(?:COLUMN\s+)?{_NAME}\s+(?:SET\s+DATA\s+)?TYPE\s+(.*)$", re.IGNORECASE)
+_NOT_NULL = re.compile(rf"^ALTER\s+(?:COLUMN\s+)?{_NAME}\s+SET\s+NOT\s+NULL", re.IGNORECASE)
+_RENAME = re.compile(rf"^RENAME\s+(?:COLUMN\s+)?(?:(?!TO\b){_NAME}\s+)?TO\s+{_NAME}", re.IGNORECASE)
+_NARROW = re.compile(r"\b(?:var)?char\s*\(|\bsmallint|\binteger\b|\breal\b|\bdate\b", re.IGNORECASE)
+_VOLATILE = re.compile(r"\bDEFAULT\s+(?:random|clock_timestamp|gen_random_uuid|uuid_generate|nextval)", re.I)
 
-@dataclass
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """One change with what a reviewer has to know."""
+    """One change of one object. `object` is the table, or the table and what belongs to it."""
 
     object: str
     kind: str
     change: str
     statement: Statement
+    effect: Effect
     before: str | None = None
     after: str | None = None
-    reversible: bool = True
-    data_loss: bool = False
-    compatible: bool = True
-    lock: str = "none"
-    note: str = "Purely additive."
-    flags: frozenset[str] = frozenset()
 
     @property
     def blocks(self) -> bool:
         """Whether an existing table is blocked for a time that depends on its size."""
-        return self.lock != "none" and bool(self.flags & {"full_lock", "writes_lock"})
+        return self.effect.lock != "none" and bool(self.effect.flags & {"full_lock", "writes_lock"})
 
     def as_row(self, number: int) -> dict[str, Any]:
         """Return the change in the shape of the schema."""
@@ -65,26 +77,27 @@ class Change:
             "after": self.after,
             "statement": self.statement.shown,
             "line": self.statement.line,
-            "reversible": self.reversible,
-            "data_loss": self.data_loss,
-            "backward_compatible": self.compatible,
-            "lock": self.lock,
-            "note": self.note,
+            "reversible": self.effect.reversible,
+            "data_loss": self.effect.data_loss,
+            "backward_compatible": self.effect.compatible,
+            "lock": self.effect.lock,
+            "note": self.effect.note,
         }
 
 
 def read_changes(statements: list[Statement]) -> list[Change]:
-    """Return the changes in order. Objects created in the same script block nobody."""
+    """Return the changes in order. Whoever alters a table made by the same script makes nobody wait."""
     changes: list[Change] = []
     fresh: set[str] = set()
     for statement in statements:
         for change in _classify(statement):
-            table = change.object.lower().split(".")[0]
-            if table in fresh and change.lock != "none":
-                change.lock, change.note = "none", f"{change.note} The table is new, so nobody waits."
-            if change.kind == "table" and change.change == "added":
-                fresh.add(change.object.lower())
-            changes.append(change)
+            found = change
+            if change.effect.lock != "none" and change.object.lower().split(".")[0] in fresh:
+                note = f"{change.effect.note} The table is new, so nobody waits."
+                found = replace(change, effect=replace(change.effect, lock="none", note=note))
+            if found.kind == "table" and found.change == "added":
+                fresh.add(found.object.lower())
+            changes.append(found)
     return changes
 
 
@@ -96,147 +109,87 @@ def _classify(statement: Statement) -> Iterator[Change]:
         yield _index(statement, found)
     elif found := _CREATE.match(flat):
         kind = found.group(1).lower()
-        yield Change(found.group(2), _KINDS.get(kind, kind), "added", statement, None, flat[:300])
+        name = found.group(2)
+        yield Change(name, _KINDS.get(kind, kind), "added", statement, effects.ADDITIVE, after=flat[:300])
     elif found := _DROP.match(flat):
         kind = found.group(1).lower()
-        loses = kind in {"table", "schema"}
-        yield Change(found.group(3), _KINDS.get(kind, kind), "dropped", statement, None, None, not loses, loses, False,
-                     "reads_and_writes", "Rows go with it; only a backup brings them back." if loses else "Whatever uses it breaks.",
-                     frozenset({"loss"} if loses else ()))  # fmt: skip
-    elif found := _ALTER.match(flat):
-        for part in _split_actions(found.group(2)):
-            yield _alter(statement, found.group(1), part)
-    elif found := _DML.match(flat):
-        yield _data(statement, found)
-    elif found := _GRANT.match(flat):
-        widened = found.group(1).upper() == "GRANT"
-        public = bool(re.search(r"\bPUBLIC\b", found.group(4), re.I))
-        note = (
-            "Everybody who can connect gets the right."
-            if public
-            else f"The right goes to {found.group(4)[:60]}."
+        effect = {"table": effects.DROP_ROWS, "schema": effects.DROP_ROWS, "index": effects.DROP_INDEX}.get(
+            kind
         )
-        yield Change(found.group(3), "permission", "altered", statement, None, flat[:300], note=note if widened else "A right is taken away.",
-                     compatible=widened, flags=frozenset({"privileges"} if widened else ()))  # fmt: skip
+        effect = effect or effects.DROP_OTHER
+        yield Change(found.group(2), _KINDS.get(kind, kind), "dropped", statement, effect)
+    elif found := _ALTER.match(flat):
+        for action in _split_actions(found.group(2)):
+            yield _alter(statement, found.group(1), action)
+    elif found := _DATA.match(flat):
+        effect = _data_effect(found.group(1).split()[0].upper(), found.group(3))
+        yield Change(found.group(2), "data", "data_changed", statement, effect)
+    elif found := _RIGHT.match(flat):
+        public = bool(re.search(r"\bPUBLIC\b", found.group(4), re.IGNORECASE))
+        effect = effects.GRANT_ALL if public else effects.GRANT
+        effect = effect if found.group(1).upper() == "GRANT" else effects.REVOKE
+        yield Change(found.group(3), "permission", "altered", statement, effect, after=flat[:300])
     else:
-        yield Change(flat.split(" ")[1][:60] if " " in flat else flat[:60], "other", "altered", statement, None, flat[:300],
-                     lock="unknown", note="Not classified by the rules; read it by hand.")  # fmt: skip
+        name = (flat.split(" ", 2)[1:2] or [flat])[0][:60]
+        yield Change(name, "other", "altered", statement, effects.UNKNOWN, after=flat[:300])
 
 
 def _index(statement: Statement, found: re.Match[str]) -> Change:
-    unique, concurrent, name, table = found.groups()
-    change = Change(
-        f"{table}.{name or '(unnamed index)'}", "index", "added", statement, None, statement.flat[:300]
-    )
-    change.lock = "none" if concurrent else "writes"
-    change.note = (
-        "Built without blocking."
-        if concurrent
-        else "Blocks writes while it is built; how long depends on the size of the table."
-    )
-    change.flags = frozenset({"writes_lock"} if not concurrent else ())
+    unique, online, name, table = found.groups()
     if unique:
-        change.flags |= {"validates"}
-        change.compatible = False
-        change.note += " Fails when existing rows hold duplicates."
-    return change
+        effect = effects.UNIQUE_ONLINE if online else effects.UNIQUE
+    else:
+        effect = effects.INDEX_ONLINE if online else effects.INDEX
+    label = f"{table}.{name or '(unnamed index)'}"
+    return Change(label, "index", "added", statement, effect, after=statement.flat[:300])
 
 
 def _alter(statement: Statement, table: str, action: str) -> Change:
-    if found := re.match(
-        rf"ADD\s+(?:COLUMN\s+)?(?:IF\s+NOT\s+EXISTS\s+)?(?!CONSTRAINT|CHECK|UNIQUE|PRIMARY|FOREIGN|EXCLUDE){_NAME}\s+(.*)$",
-        action,
-        re.I,
-    ):
-        return _add_column(statement, table, found.group(1), found.group(2))
-    if found := re.match(rf"DROP\s+COLUMN\s+(?:IF\s+EXISTS\s+)?{_NAME}", action, re.I):
-        return Change(f"{table}.{found.group(1)}", "column", "dropped", statement, None, None, False, True, False, "reads_and_writes",
-                      "Its values go with it; only a backup brings them back.", frozenset({"loss", "breaks", "full_lock"}))  # fmt: skip
-    if found := re.match(rf"ALTER\s+(?:COLUMN\s+)?{_NAME}\s+(?:SET\s+DATA\s+)?TYPE\s+(.*)$", action, re.I):
-        narrow = bool(
-            re.search(r"\b(?:var)?char\s*\(|\bsmallint|\binteger\b|\breal\b|\bdate\b", found.group(2), re.I)
-        )
-        note = "May rewrite the table and blocks everybody while it does." + (
-            " Longer or larger values do not fit." if narrow else ""
-        )
-        flags = {"full_lock", *({"loss"} if narrow else ())}
-        return Change(f"{table}.{found.group(1)}", "column", "altered", statement, None, found.group(2)[:200], not narrow, narrow, not narrow,
-                      "reads_and_writes", note, frozenset(flags))  # fmt: skip
-    if found := re.match(rf"ALTER\s+(?:COLUMN\s+)?{_NAME}\s+SET\s+NOT\s+NULL", action, re.I):
-        return Change(f"{table}.{found.group(1)}", "column", "altered", statement, None, "NOT NULL", True, False, False, "reads_and_writes",
-                      "Reads every row; fails when one is empty.", frozenset({"validates", "full_lock"}))  # fmt: skip
-    if found := re.match(rf"RENAME\s+(?:COLUMN\s+)?(?:{_NAME}\s+)?TO\s+{_NAME}", action, re.I):
-        what = f"{table}.{found.group(1)}" if found.group(1) else table
-        return Change(what, "column" if found.group(1) else "table", "renamed", statement, found.group(1) or table, found.group(2), True, False,
-                      False, "reads_and_writes", "Short lock, but the previous application version fails at once.", frozenset({"breaks"}))  # fmt: skip
-    if re.match(r"ADD\b", action, re.I):
-        return _constraint(statement, table, action)
-    if found := re.match(rf"DROP\s+CONSTRAINT\s+(?:IF\s+EXISTS\s+)?{_NAME}", action, re.I):
-        return Change(f"{table}.{found.group(1)}", "constraint", "dropped", statement, None, None, True, False, True, "reads_and_writes",
-                      "Wrong rows are no longer refused; adding it again may fail.")  # fmt: skip
-    return Change(table, "table", "altered", statement, None, action[:200], lock="reads_and_writes", note="Takes the strongest lock, as most ALTER TABLE do.",
-                  flags=frozenset({"full_lock"}))  # fmt: skip
+    def column(name: str, change: str, effect: Effect, after: str | None = None) -> Change:
+        return Change(f"{table}.{name}", "column", change, statement, effect, after=after)
+
+    if found := _ADD_COLUMN.match(action):
+        return column(found.group(1), "added", _added_effect(found.group(2)), found.group(2)[:200])
+    if found := _DROP_CONSTRAINT.match(action):
+        name = f"{table}.{found.group(1)}"
+        return Change(name, "constraint", "dropped", statement, effects.DROP_CONSTRAINT)
+    if found := _DROP_COLUMN.match(action):
+        return column(found.group(1), "dropped", effects.DROP_COLUMN)
+    if found := _TYPE.match(action):
+        effect = effects.NARROW if _NARROW.search(found.group(2)) else effects.RETYPE
+        return column(found.group(1), "altered", effect, found.group(2)[:200])
+    if found := _NOT_NULL.match(action):
+        return column(found.group(1), "altered", effects.REQUIRE, "NOT NULL")
+    if found := _RENAME.match(action):
+        old, new = found.groups()
+        if old:
+            return replace(column(old, "renamed", effects.RENAME, new), before=old)
+        return Change(table, "table", "renamed", statement, effects.RENAME, before=table, after=new)
+    if action.upper().startswith("ADD"):
+        named = re.search(rf"CONSTRAINT\s+{_NAME}", action, re.IGNORECASE)
+        later = re.search(r"NOT\s+VALID|USING\s+INDEX", action, re.IGNORECASE)
+        effect = effects.CONSTRAIN_LATER if later else effects.CONSTRAIN
+        name = f"{table}.{named.group(1) if named else '(constraint)'}"
+        return Change(name, "constraint", "added", statement, effect, after=action[:300])
+    return Change(table, "table", "altered", statement, effects.ALTER_OTHER, after=action[:200])
 
 
-def _add_column(statement: Statement, table: str, name: str, rest: str) -> Change:
-    change = Change(f"{table}.{name}", "column", "added", statement, None, rest[:200])
-    required, default = re.search(r"NOT\s+NULL", rest, re.I), re.search(r"\bDEFAULT\b", rest, re.I)
-    volatile = re.search(
-        r"\bDEFAULT\s+(?:random|clock_timestamp|gen_random_uuid|uuid_generate|nextval)", rest, re.I
-    )
-    change.lock, change.note = "reads_and_writes", "Short lock; no rewrite."
-    if required and not default:
-        change.compatible, change.flags = False, frozenset({"breaks", "validates"})
-        change.note = "Fails on a table with rows, and the previous version cannot insert."
-    elif volatile:
-        change.note, change.flags = (
-            "Rewrites the table and blocks everybody while it does.",
-            frozenset({"full_lock"}),
-        )
-    return change
+def _added_effect(definition: str) -> Effect:
+    required = re.search(r"NOT\s+NULL", definition, re.IGNORECASE)
+    if required and not re.search(r"\bDEFAULT\b", definition, re.IGNORECASE):
+        return effects.ADD_REQUIRED
+    return effects.ADD_REWRITE if _VOLATILE.search(definition) else effects.ADD_COLUMN
 
 
-def _constraint(statement: Statement, table: str, action: str) -> Change:
-    named = re.search(rf"CONSTRAINT\s+{_NAME}", action, re.I)
-    later = bool(re.search(r"NOT\s+VALID|USING\s+INDEX", action, re.I))
-    note = (
-        "Checked for new rows only; validate it in a second step."
-        if later
-        else "Reads every row under the lock; fails when one breaks it."
-    )
-    flags = frozenset() if later else frozenset({"validates", "full_lock"})
-    return Change(f"{table}.{named.group(1) if named else '(constraint)'}", "constraint", "added", statement, None, action[:300], True, False, True,
-                  "reads_and_writes", note, flags)  # fmt: skip
-
-
-def _data(statement: Statement, found: re.Match[str]) -> Change:
-    verb, table, rest = found.group(1).split()[0].upper(), found.group(2), found.group(3)
-    change = Change(
-        table, "data", "data_changed", statement, None, None, False, False, True, "none", "Adds rows."
-    )
-    if verb == "INSERT":
-        change.note = (
-            "Adds rows; running it twice adds them twice."
-            if "ON CONFLICT" not in rest.upper()
-            else "Adds rows once."
-        )
-        change.reversible, change.flags = (
-            True,
-            frozenset({"not_repeatable"} if "ON CONFLICT" not in rest.upper() else ()),
-        )
-    elif verb == "UPDATE":
-        bare = not re.search(r"\bWHERE\b", rest, re.I)
-        change.data_loss, change.flags = (
-            True,
-            frozenset({"unconditional", "loss"} if bare else {"overwrites"}),
-        )
-        change.note = "Overwrites every row." if bare else "Overwrites values; the old ones are gone."
-    elif verb in {"DELETE", "TRUNCATE"}:
-        bare = verb == "TRUNCATE" or not re.search(r"\bWHERE\b", rest, re.I)
-        change.data_loss, change.flags = True, frozenset({"loss", "unconditional"} if bare else {"loss"})
-        change.note = "Removes every row." if bare else "Removes rows; only a backup brings them back."
-        change.lock = "reads_and_writes" if verb == "TRUNCATE" else "none"
-    return change
+def _data_effect(verb: str, rest: str) -> Effect:
+    bare = not re.search(r"\bWHERE\b", rest, re.IGNORECASE)
+    if verb == "UPDATE":
+        return effects.UPDATE_ALL if bare else effects.UPDATE
+    if verb == "DELETE":
+        return effects.DELETE_ALL if bare else effects.DELETE
+    if verb == "TRUNCATE":
+        return effects.TRUNCATE
+    return effects.INSERT_ONCE if "ON CONFLICT" in rest.upper() else effects.INSERT
 
 
 def _split_actions(text: str) -> list[str]:

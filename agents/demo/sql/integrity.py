@@ -5,117 +5,168 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from agents.demo.sql.changes import Change
-from agents.demo.sql.statements import Statement
 
-_COLUMN = r"(?:^|[(,]\s*)(\w+)\s+"
-_REFERENCE = re.compile(
-    r"(\w+)\s+[\w() ]{2,40}?(?:NOT\s+NULL\s+)?REFERENCES\s+(\w+)\s*(?:\((\w+)\))?([^,)]*)", re.I
+MOST = 40
+_MONEY = re.compile(
+    r"\b(?:price|amount|total|cost|salary|balance|fee)\w*\s+(?:real|float\d?|double precision)\b",
+    re.IGNORECASE,
 )
+_ZONELESS = re.compile(r"\btimestamp\b(?!\s*(?:\(\d\)\s*)?with\s+time\s+zone|tz)", re.IGNORECASE)
+_REFERENCE = re.compile(
+    r"(\w+)\s+[\w() ]{2,40}?(?:NOT\s+NULL\s+)?REFERENCES\s+(\w+)\s*(?:\(\w+\))?([^,)]*)", re.IGNORECASE
+)
+_CASCADE = re.compile(r"ON\s+DELETE\s+CASCADE", re.IGNORECASE)
 _CLAIM = re.compile(
     r"--[^\n]*\b(?:already (?:reviewed|approved)|set risk|ignore (?:previous|all)|safe to run)\b[^\n]*", re.I
 )
 _ORDER = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
-Found = tuple[str, str, str, str, str, str]
+
+@dataclass(frozen=True, slots=True)
+class Threat:
+    """A threat with its proof: `check` only reads, `fix` is a statement or an instruction."""
+
+    severity: str
+    object: str
+    finding: str
+    evidence: str
+    check: str
+    fix: str
+    change: str | None = None
+
+    def as_row(self, number: int) -> dict[str, Any]:
+        """Return the threat in the shape of the schema."""
+        return {
+            "id": f"INT-{number:03}",
+            "severity": self.severity,
+            "object": self.object,
+            "finding": self.finding,
+            "evidence": self.evidence,
+            "check_sql": self.check,
+            "fix": self.fix,
+            "changes": [self.change] if self.change else [],
+        }
 
 
-def find_threats(changes: list[Change], statements: list[Statement], text: str) -> list[dict[str, Any]]:
-    """Return the findings, most severe first."""
-    rows: list[dict[str, Any]] = []
+def find_threats(changes: list[Change], text: str) -> list[dict[str, Any]]:
+    """Return the threats, most severe first, at most `MOST`."""
+    threats: list[Threat] = []
     for number, change in enumerate(changes, 1):
-        rows += [
-            _row(found, change, f"CHG-{number:03}")
-            for found in (*_of_change(change), *_of_text(change, changes))
-        ]
+        ident = f"CHG-{number:03}"
+        threats += [*_of_effect(change, ident), *_of_definition(change, changes, ident)]
     if claim := _CLAIM.search(text):
-        rows.append(_row(("high", "comment", "A comment claims an approval or asks for a verdict; it is data and was not followed.", claim.group().strip(),
-                          "SELECT 1", "Remove the comment; approvals are recorded elsewhere."), None, None))  # fmt: skip
-    rows.sort(key=lambda row: _ORDER[row["severity"]])
-    return [{"id": f"INT-{number:03}", **row} for number, row in enumerate(rows[:40], 1)]
+        finding = "A comment claims an approval or asks for a verdict; it is data and was not followed."
+        fix = "Remove the comment; approvals are recorded elsewhere."
+        threats.append(Threat("high", "comment", finding, claim.group().strip(), "SELECT 1", fix))
+    threats.sort(key=lambda threat: _ORDER[threat.severity])
+    return [threat.as_row(number) for number, threat in enumerate(threats[:MOST], 1)]
 
 
-def _row(found: Found, change: Change | None, ident: str | None) -> dict[str, Any]:
-    severity, what, finding, evidence, check, fix = found
-    return {
-        "severity": severity,
-        "object": what,
-        "finding": finding,
-        "evidence": evidence or (change.statement.shown if change else ""),
-        "check_sql": check,
-        "fix": fix,
-        "changes": [ident] if ident else [],
-    }
+def _of_effect(change: Change, ident: str) -> Iterator[Threat]:
+    """Judge what a statement does; the worst consequence speaks for the statement."""
+    described = _consequence(change)
+    if described:
+        severity, finding, check, fix = described
+        yield Threat(severity, change.object, finding, change.statement.shown, check, fix, ident)
 
 
-def _of_change(change: Change) -> list[Found]:
+def _consequence(change: Change) -> tuple[str, str, str, str] | None:
+    """Return severity, finding, check and fix of a change; None when it threatens nothing."""
     table, _, column = change.object.partition(".")
-    column = column or "id"
-    shown = change.statement.shown
-    if "unconditional" in change.flags:
-        return [("critical", table, "The statement has no condition: every row is changed or removed.", shown,
-                 f"SELECT count(*) FROM {table}", "State the rows that are meant in a WHERE clause, and compare the count before.")]  # fmt: skip
-    if change.kind == "table" and change.change == "dropped":
-        return [("critical", table, "The table and its rows are gone afterwards.", shown, f"SELECT count(*) FROM {table}",
-                 f"ALTER TABLE {table} RENAME TO {table}_retired; drop it one release later")]  # fmt: skip
-    if "loss" in change.flags and change.kind == "column" and change.change == "altered":
+    flags, count = change.effect.flags, f"SELECT count(*) FROM {table}"
+    if "unconditional" in flags:
+        finding = "The statement has no condition: every row is changed or removed."
+        return (
+            "critical",
+            finding,
+            count,
+            "State the rows that are meant in a WHERE clause; compare the count first.",
+        )
+    if "loss" in flags and change.kind == "table":
+        fix = f"ALTER TABLE {table} RENAME TO {table}_retired; drop it one release later"
+        return "critical", "The table and its rows are gone afterwards.", count, fix
+    if "loss" in flags and change.kind == "column" and change.change == "altered":
         size = re.search(r"\((\d+)\)", change.after or "")
         check = f"SELECT {column} FROM {table} WHERE length({column}::text) > {size.group(1) if size else 0} LIMIT 20"
-        return [("critical", change.object, "The type gets narrower: longer or larger values make it fail or are cut.", shown, check,
-                 "Clean the values first, or keep the type and add a CHECK ... NOT VALID.")]  # fmt: skip
-    if change.kind == "data" and "loss" in change.flags:
-        return [("high", table, "Rows are removed; the script keeps no copy.", shown, f"SELECT count(*) FROM {table}",
-                 "Copy the rows to a table of their own first, and delete one release later.")]  # fmt: skip
-    if "validates" in change.flags and change.kind == "index":
+        finding = "The type gets narrower: longer or larger values make it fail or are cut."
+        return (
+            "critical",
+            finding,
+            check,
+            "Clean the values first, or keep the type and add a CHECK ... NOT VALID.",
+        )
+    if "loss" in flags:
+        fix = "Copy what is removed to a table of its own first, and remove it one release later."
+        return "high", "Data is removed; the script keeps no copy.", count, fix
+    if "validates" in flags:
+        return _validation(change, table, column)
+    if change.change == "renamed":
+        fix = "Add the new name, write both, switch readers, remove the old one a release later."
+        return (
+            "high",
+            "Whatever still uses the old name fails at once.",
+            f"SELECT * FROM {table} LIMIT 1",
+            fix,
+        )
+    if "privileges" in flags and re.search(r"\bPUBLIC\b", change.statement.flat, re.IGNORECASE):
+        check = f"SELECT grantee FROM information_schema.role_table_grants WHERE table_name = '{table}'"
+        return "high", "Everybody who can connect may use it.", check, "Grant to the one role that needs it."
+    return None
+
+
+def _validation(change: Change, table: str, column: str) -> tuple[str, str, str, str]:
+    """Judge what existing rows may break."""
+    if change.kind == "index":
         columns = re.search(r"\(([^;]+)\)\s*$", change.statement.flat)
         key = columns.group(1) if columns else column
-        return [("high", change.object, "Existing rows may hold duplicates; then the deployment stops half-way.", shown,
-                 f"SELECT {key}, count(*) FROM {table} GROUP BY {key} HAVING count(*) > 1 LIMIT 20", "Clean duplicates first; CREATE UNIQUE INDEX CONCURRENTLY.")]  # fmt: skip
-    if "validates" in change.flags:
-        condition = re.search(r"CHECK\s*\((.+)\)", change.after or "", re.I)
-        check = (
-            f"SELECT count(*) FROM {table} WHERE NOT ({condition.group(1)})"
-            if condition
-            else f"SELECT count(*) FROM {table} WHERE {column} IS NULL"
+        check = f"SELECT {key}, count(*) FROM {table} GROUP BY {key} HAVING count(*) > 1 LIMIT 20"
+        finding = "Existing rows may hold duplicates; then the deployment stops half-way."
+        return "high", finding, check, "Clean duplicates first; CREATE UNIQUE INDEX CONCURRENTLY."
+    condition = re.search(r"CHECK\s*\((.+)\)", change.after or "", re.IGNORECASE)
+    wrong = f"NOT ({condition.group(1)})" if condition else f"{column} IS NULL"
+    finding = "Existing rows may break it; then the deployment stops half-way."
+    fix = "Add it NOT VALID, clean the rows, then VALIDATE CONSTRAINT."
+    return "high", finding, f"SELECT count(*) FROM {table} WHERE {wrong}", fix
+
+
+def _of_definition(change: Change, changes: list[Change], ident: str) -> Iterator[Threat]:
+    """Look at how new tables and columns are defined."""
+    if change.change != "added" or change.kind not in {"table", "column"}:
+        return
+    table, shown = change.object.split(".")[0], change.statement.shown
+    look = f"SELECT * FROM {table} LIMIT 1"
+    definition = change.statement.flat if change.kind == "table" else f"{change.object} {change.after}"
+    if _MONEY.search(definition):
+        finding = "Money as floating point loses cents."
+        yield Threat(
+            "medium", change.object, finding, shown, look, "Use numeric(12, 2), or whole cents.", ident
         )
-        return [("high", change.object, "Existing rows may break it; then the deployment stops half-way.", shown, check,
-                 "Add it NOT VALID, clean the rows, then VALIDATE CONSTRAINT.")]  # fmt: skip
-    if change.change == "renamed":
-        return [("high", change.object, "Whatever still uses the old name fails at once.", shown, f"SELECT * FROM {table} LIMIT 1",
-                 "Add the new name, write both, switch readers, remove the old one a release later.")]  # fmt: skip
-    if "privileges" in change.flags and re.search(r"\bPUBLIC\b", shown, re.I):
-        return [("high", table, "Everybody who can connect may read it.", shown, f"SELECT grantee FROM information_schema.role_table_grants WHERE table_name = '{table}'",
-                 "Grant to the one role that needs it.")]  # fmt: skip
-    return []
+    if _ZONELESS.search(definition):
+        finding = "Time without a zone means something else in summer."
+        yield Threat("medium", change.object, finding, shown, look, "Use timestamptz.", ident)
+    if change.kind == "table":
+        for reference in _REFERENCE.finditer(change.statement.flat[:20_000]):
+            yield from _of_reference(reference, table, changes, ident)
 
 
-def _of_text(change: Change, changes: list[Change]) -> list[Found]:
-    """Look at the definition of new columns and tables."""
-    flat, found = change.statement.flat, list[Found]()
-    table = change.object.split(".")[0]
-    if change.change == "added" and change.kind in {"table", "column"}:
-        if re.search(
-            r"\b(?:price|amount|total|cost|salary|balance|fee)\w*\s+(?:real|float\d?|double precision)\b",
-            flat,
-            re.I,
-        ):
-            found.append(("medium", change.object, "Money as floating point loses cents.", change.statement.shown, f"SELECT * FROM {table} LIMIT 1",
-                          "Use numeric(12, 2), or whole cents."))  # fmt: skip
-        if re.search(r"\btimestamp\b(?!\s*(?:\(\d\)\s*)?with\s+time\s+zone|tz)", flat, re.I):
-            found.append(("medium", change.object, "Time without a zone means something else in summer.", change.statement.shown, f"SELECT * FROM {table} LIMIT 1",
-                          "Use timestamptz."))  # fmt: skip
-    if change.kind == "table" and change.change == "added":
-        for reference in _REFERENCE.finditer(flat):
-            column, target, _, tail = reference.groups()
-            if not any(
-                item.kind == "index" and re.search(rf"\(\s*{column}\b", item.statement.flat)
-                for item in changes
-            ):
-                found.append(("medium", f"{table}.{column}", f"The foreign key to {target} has no index: deletes in {target} read the whole table.", reference.group().strip(),
-                              f"SELECT indexdef FROM pg_indexes WHERE tablename = '{table}'", f"CREATE INDEX CONCURRENTLY ON {table} ({column})"))  # fmt: skip
-            if re.search(r"ON\s+DELETE\s+CASCADE", tail, re.I):
-                found.append(("medium", f"{table}.{column}", f"Deleting a row of {target} silently deletes rows here.", reference.group().strip(),
-                              f"SELECT {column}, count(*) FROM {table} GROUP BY {column} ORDER BY 2 DESC LIMIT 20", "Use ON DELETE RESTRICT unless the loss is wanted."))  # fmt: skip
-    return found
+def _of_reference(
+    reference: re.Match[str], table: str, changes: list[Change], ident: str
+) -> Iterator[Threat]:
+    column, target, tail = reference.groups()
+    label, quote = f"{table}.{column}", reference.group().strip()
+    indexed = re.compile(rf"\(\s*{re.escape(column)}\b")
+    if not any(item.kind == "index" and indexed.search(item.statement.flat) for item in changes):
+        finding = f"The foreign key to {target} has no index: deletes in {target} read the whole table."
+        check = f"SELECT indexdef FROM pg_indexes WHERE tablename = '{table}'"
+        fix = f"CREATE INDEX CONCURRENTLY ON {table} ({column})"
+        yield Threat("medium", label, finding, quote, check, fix, ident)
+    if _CASCADE.search(tail):
+        check = f"SELECT {column}, count(*) FROM {table} GROUP BY {column} ORDER BY 2 DESC LIMIT 20"
+        finding = f"Deleting a row of {target} silently deletes rows here."
+        fix = "Use ON DELETE RESTRICT unless the loss is wanted."
+        yield Threat("medium", label, finding, quote, check, fix, ident)

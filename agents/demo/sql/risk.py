@@ -27,29 +27,39 @@ def score(
         if evidence:
             factors.append({"factor": factor, "points": points, "evidence": evidence})
 
-    add(30, "Rows or values can be lost", _first(changes, lambda item: "loss" in item.flags))
+    add(30, "Rows or values can be lost", _first(changes, lambda item: "loss" in item.effect.flags))
     add(
         30,
         "DELETE or UPDATE without a condition",
-        _first(changes, lambda item: "unconditional" in item.flags),
+        _first(changes, lambda item: "unconditional" in item.effect.flags),
     )
-    add(20, "The previous application version breaks", _first(changes, lambda item: not item.compatible))
+    add(
+        20,
+        "The previous application version breaks",
+        _first(changes, lambda item: not item.effect.compatible),
+    )
     if changes:
         add(
             15,
             "No rollback in the input",
             None if rollback else "The input holds no statements that lead back",
         )
-    blocking = _first(changes, lambda item: "full_lock" in item.flags and item.lock == "reads_and_writes")
+    blocking = _first(
+        changes, lambda item: "full_lock" in item.effect.flags and item.effect.lock == "reads_and_writes"
+    )
     add(15, "Blocks reads and writes of an existing table", blocking)
     if not blocking:
-        add(8, "Blocks writes of an existing table", _first(changes, lambda item: item.lock == "writes"))
+        add(
+            8,
+            "Blocks writes of an existing table",
+            _first(changes, lambda item: item.effect.lock == "writes"),
+        )
     add(
         10,
         "Constraint over existing rows without a validation step",
-        _first(changes, lambda item: "validates" in item.flags),
+        _first(changes, lambda item: "validates" in item.effect.flags),
     )
-    unsafe = _first(changes, lambda item: "not_repeatable" in item.flags)
+    unsafe = _first(changes, lambda item: "not_repeatable" in item.effect.flags)
     add(5, "Cannot run twice, or is not one transaction", unsafe if not transactional else None)
     keys = next(
         (
@@ -60,7 +70,7 @@ def score(
         None,
     )
     add(5, "Foreign key without index, or a cascade that deletes", keys)
-    add(15, "Privileges are widened", _first(changes, lambda item: "privileges" in item.flags))
+    add(15, "Privileges are widened", _first(changes, lambda item: "privileges" in item.effect.flags))
     add(
         20,
         "Data movement differs or is not measured",
@@ -96,10 +106,10 @@ def _failing(changes: list[Change], etl: dict[str, Any]) -> list[tuple[str, str]
     found = []
     for change in changes:
         shown = change.statement.shown
-        if "unconditional" in change.flags:
+        if "unconditional" in change.effect.flags:
             reason = f"A statement without a condition: {shown[:120]}"
             found.append((reason, f"Limit it to the rows that are meant: {shown[:80]}"))
-        elif "loss" in change.flags:
+        elif "loss" in change.effect.flags:
             reason = f"Possible loss of data without a procedure: {shown[:120]}"
             found.append((reason, f"Keep a copy, proved by a count, before: {shown[:80]}"))
     if any(row["status"] == "mismatch" for row in etl["checks"]):
