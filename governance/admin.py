@@ -24,7 +24,7 @@ from governance import selectors
 from governance.audit.admin import event, trail
 from governance.console import seconds
 from qualisys import pagination
-from qualisys.console import code, moment, state
+from qualisys.console import code, moment, refuse_unstorable, state
 from qualisys.problems import Problem
 from tenants.models import Tenant
 
@@ -45,6 +45,7 @@ View = Callable[..., HttpResponse]
 def executions(request: HttpRequest) -> HttpResponse:
     """List ended runs by what they were and cost, never by what they said."""
     _check(request, "agents.view_executionlog")
+    refuse_unstorable(request)
     wanted = {
         name: request.GET.get(name, "").strip() for name in ("agent", "tenant", "status", "version", "period")
     }
@@ -156,6 +157,7 @@ def _pages() -> list[URLPattern]:
 
 def _search_or_nothing(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
     """Search the console; where the cache behind it is away, find nothing instead of failing."""
+    refuse_unstorable(request)
     try:
         return _search(request, extra_context)  # type: ignore[no-any-return]
     except RedisError:

@@ -35,6 +35,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from qualisys import audit
 from qualisys.problems import Problem
+from qualisys.text import unstorable
 
 if TYPE_CHECKING:
     PlainAdmin = admin.ModelAdmin[Any]
@@ -94,6 +95,13 @@ def code(text: str) -> SafeString:
 def block(text: str) -> SafeString:
     """Return text that is read as it is: a prompt, a schema."""
     return format_html('<pre class="q-block" tabindex="0">{}</pre>', text)
+
+
+def refuse_unstorable(request: HttpRequest) -> None:
+    """Raise `validation_error` where a request carries text that the database can neither search nor store."""
+    sent = (request.GET, request.POST)
+    if any(unstorable(values) for query in sent for _, values in query.lists()):
+        raise Problem("validation_error", "This address or form has characters that no text can have.")
 
 
 def column(title: str, *, ordering: str | None = None) -> Callable[[F], F]:
@@ -203,14 +211,23 @@ class ServiceAdmin(ThemedAdmin, _OwnTransaction):  # type: ignore[misc]
         extra_context: Any = None,
     ) -> Any:
         """Show or save; what a service refuses is shown in the form, with everything typed."""
+        refuse_unstorable(request)
         # A new object is saved one way; editing on is for what can be edited.
-        buttons = {"show_save_and_add_another": False, **({} if object_id else {"show_save_and_continue": False})}
+        buttons = {
+            "show_save_and_add_another": False,
+            **({} if object_id else {"show_save_and_continue": False}),
+        }
         context = {**buttons, **(extra_context or {})}
         try:
             return super().changeform_view(request, object_id, form_url, dict(context))
         except Problem as problem:
             request.refusal = problem  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, dict(context))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """List what there is."""
+        refuse_unstorable(request)
+        return super().changelist_view(request, extra_context)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """Return the form, told what the service refused if it did."""

@@ -11,14 +11,15 @@ import contextlib
 import io
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.http.request import split_domain_port
-from django.urls import set_script_prefix
+from django.urls import ResolverMatch, get_resolver, set_script_prefix
 from django.utils.module_loading import import_string
 from psycopg_pool import PoolTimeout
 
@@ -40,10 +41,14 @@ MAX_BODY = 16 * 1024 * 1024
 _TOO_LARGE = b"\x00too large"
 
 
+#: Takes what is to be done once the caller has hung up.
+Listen = Callable[[Callable[[], object]], None]
+
+
 class Streaming(Protocol):
     """A response that writes itself, so that a relayed chunk passes no layer it does not need."""
 
-    async def stream(self, send: Send, gone: asyncio.Event) -> None: ...
+    async def stream(self, send: Send, listen: Listen) -> None: ...
 
 
 class ApiHandler(ASGIHandler):
@@ -59,33 +64,36 @@ class ApiHandler(ASGIHandler):
         self._authenticate = import_string(settings.AUTHENTICATOR)
         self._credentials = import_string(settings.AUTHENTICATOR.rsplit(".", 1)[0] + ".Credentials")
 
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """Find the view of an address; the usual ones are looked up once."""
+        request.resolver_match = match = _resolve(request.path_info)
+        return match
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Read the request, answer it, and notice when the caller is gone."""
         body = await _read_body(receive)
         if body is None:
             return
         set_script_prefix("/")
-        gone = asyncio.Event()
         listener: asyncio.Task[None] | None = None
         request = ASGIRequest(dict(scope), io.BytesIO(body))
         request.too_large = body is _TOO_LARGE  # type: ignore[attr-defined]
 
-        def listen() -> asyncio.Event:
+        def listen(hung_up: Callable[[], object]) -> None:
             # Only routes that wait pay for a task that listens.
             nonlocal listener
-            if listener is None:
-                listener = asyncio.create_task(_listen(receive, gone))
-            return gone
+            listener = asyncio.create_task(_listen(receive, hung_up))
 
         request.listen = listen  # type: ignore[attr-defined]
         try:
             response = await self._respond(request)
             if hasattr(response, "stream"):
-                listen()
-                await cast(Streaming, response).stream(send, gone)
+                await cast(Streaming, response).stream(send, listen)
             else:
+                if isinstance(response, HttpResponse) and response.content:
+                    response["Content-Length"] = str(len(response.content))
+                # Not closed: Django's signal would tidy up database connections that the loop never opens.
                 await self.send_response(response, send)
-                response.close()
         finally:
             if listener is not None:
                 listener.cancel()
@@ -141,6 +149,11 @@ class ApiHandler(ASGIHandler):
             return cast(HttpResponseBase, await self._view(request))
 
 
+@lru_cache(maxsize=512)
+def _resolve(path: str) -> ResolverMatch:
+    return get_resolver().resolve(path)
+
+
 def _not_allowed(request: HttpRequest, allowed: str) -> Problem:
     detail = f"{str(request.method)[:20]} is not possible here; {allowed} is."
     return Problem("method_not_allowed", detail, headers={"Allow": allowed})
@@ -162,11 +175,11 @@ async def _read_body(receive: Receive) -> bytes | None:
             return b"".join(parts) if size <= MAX_BODY else _TOO_LARGE
 
 
-async def _listen(receive: Receive, gone: asyncio.Event) -> None:
+async def _listen(receive: Receive, hung_up: Callable[[], object]) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         while (await receive())["type"] != "http.disconnect":
             pass
-        gone.set()
+        hung_up()
 
 
 def _check_origin(request: HttpRequest, headers: dict[str, str]) -> None:

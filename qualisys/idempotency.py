@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import re
+import secrets
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Any
@@ -19,7 +21,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from qualisys import redis as qredis
 from qualisys.problems import Problem, invalid
-from qualisys.responses import problem_response
+from qualisys.redis import RedisUnavailable, Script
+
+logger = logging.getLogger(__name__)
 
 DAY = 24 * 3600
 #: Seconds a claim holds without an answer; longer than any synchronous run.
@@ -28,6 +32,12 @@ CLAIM = 180
 WAIT = 130
 
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+#: KEYS name. ARGV claim. Gives up a claim, if it is still ours.
+_TAKE_BACK = Script("""
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+""")
 
 Inner = Callable[[Any], Awaitable[Any]]
 
@@ -43,8 +53,14 @@ async def once(request: HttpRequest, key: str, inner: Inner) -> HttpResponseBase
     name = f"idem:{tenant}:{identity.user_id}:{sha256(key.encode()).hexdigest()}"
     fingerprint = sha256(f"{request.method} {request.get_full_path()}\n".encode() + request.body).hexdigest()
     redis = qredis.client()
-    claim = orjson.dumps({"fingerprint": fingerprint})
-    if await redis.call("SET", name, claim, "NX", "EX", CLAIM) is None:
+    claim = orjson.dumps({"fingerprint": fingerprint, "by": secrets.token_hex(8)})
+    try:
+        claimed = await redis.call("SET", name, claim, "NX", "EX", CLAIM)
+    except RedisUnavailable:
+        # A frozen server will still read the claim; what follows on the same connection takes it back.
+        redis.run_soon(_TAKE_BACK, [name], [claim])
+        raise
+    if claimed is None:
         answer = await _answer_of(name, fingerprint)
         if isinstance(answer, HttpResponse):
             return answer
@@ -52,25 +68,17 @@ async def once(request: HttpRequest, key: str, inner: Inner) -> HttpResponseBase
         return await inner(request)  # type: ignore[no-any-return]
     try:
         response = await inner(request)
-    except Problem as problem:
-        if "run_id" not in (problem.extra or {}):
-            await redis.call("DEL", name)
-            raise
-        # Something ran, so a retry with this key must not run it again.
-        response = problem_response(problem, getattr(request, "request_id", ""))
-        await redis.call("SET", name, _stored(fingerprint, response), "EX", DAY)
-        return response
     except BaseException:
-        await redis.call("DEL", name)
+        redis.run_soon(_TAKE_BACK, [name], [claim])
         raise
-    if hasattr(response, "run_id"):
-        # A stream cannot be stored, but its run can be joined.
-        joined = {"fingerprint": fingerprint, "run_id": str(response.run_id)}
-        await redis.call("SET", name, orjson.dumps(joined), "EX", DAY)
-    elif response.status_code >= 500 or response.status_code == 429:
-        await redis.call("DEL", name)
-    else:
+    if getattr(response, "retriable", False):
+        redis.run_soon(_TAKE_BACK, [name], [claim])
+        return response  # type: ignore[no-any-return]
+    try:
         await redis.call("SET", name, _stored(fingerprint, response), "EX", DAY)
+    except RedisUnavailable:
+        # What was asked for has happened: its answer is worth more than the record of it.
+        logger.warning("an answer was given, but could not be kept for its Idempotency-Key")
     return response  # type: ignore[no-any-return]
 
 
@@ -102,6 +110,9 @@ async def _answer_of(name: str, fingerprint: str) -> HttpResponse | UUID:
 
 
 def _stored(fingerprint: str, response: HttpResponse) -> bytes:
+    if hasattr(response, "run_id"):
+        # A stream cannot be stored, but its run can be joined.
+        return orjson.dumps({"fingerprint": fingerprint, "run_id": str(response.run_id)})
     return orjson.dumps(
         {
             "fingerprint": fingerprint,

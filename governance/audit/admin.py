@@ -20,7 +20,7 @@ from django.template.response import TemplateResponse
 
 from governance.audit.models import AuditEvent
 from qualisys import audit, pagination
-from qualisys.console import PLATFORM_CHAIN, block, code, moment
+from qualisys.console import PLATFORM_CHAIN, block, code, moment, refuse_unstorable
 from qualisys.problems import Problem
 from tenants.models import Tenant, User
 
@@ -30,6 +30,7 @@ PAGE = 50
 def trail(request: HttpRequest) -> HttpResponse:
     """List the events of a chain."""
     _check(request)
+    refuse_unstorable(request)
     wanted = {
         name: request.GET.get(name, "").strip() for name in ("chain", "action", "object_type", "object_id")
     }

@@ -44,7 +44,7 @@ class Execution:
     def __init__(
         self,
         lease: Lease,
-        begun: record.Start,
+        begun: dict[str, Any],
         effective: Effective,
         request: RunRequest,
         context: Context,
@@ -52,7 +52,7 @@ class Execution:
     ) -> None:
         self.lease, self.effective, self.request, self.context = lease, effective, request, context
         self.mode = mode
-        self.begun = begun.payload()
+        self.begun = begun
         self.log = EventLog(lease.run_id, COALESCE_UNWATCHED if mode == "request" else COALESCE)
         self.stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
@@ -80,13 +80,7 @@ class Execution:
         """Execute and settle, whatever happens."""
         self.log.event(
             "run.started",
-            {
-                "run_id": str(self.lease.run_id),
-                "agent_id": self.lease.agent_id,
-                "version": self.begun["version"],
-                "conversation_id": str(self.lease.conversation_id),
-                "demo": self.begun["demo"],
-            },
+            {name: self.begun[name] for name in ("run_id", "agent_id", "version", "conversation_id", "demo")},
         )
         try:
             self.end = await self._bounded()
@@ -100,8 +94,11 @@ class Execution:
     async def _bounded(self) -> record.End:
         """Call the model within the deadline; a call that does not stop is abandoned, never waited for."""
         work = asyncio.create_task(self._work())
+        work.add_done_callback(lambda _: self.cancel("done"))
         seconds = self.effective.timeout_seconds
-        await asyncio.wait((work, self.stop), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        timer = asyncio.get_running_loop().call_later(seconds, self.cancel, "timeout")
+        why = await self.stop
+        timer.cancel()
         if work.done():
             try:
                 return work.result()
@@ -112,11 +109,9 @@ class Execution:
         await asyncio.wait((work,), timeout=ABANDON)
         if work.done() and not work.cancelled():
             work.exception()
-        if self.stop.done():
-            if self.stop.result() == "shutdown":
-                return self._failed(
-                    Problem("worker_lost", "The server was shut down meanwhile. Run it again.")
-                )
+        if why == "shutdown":
+            return self._failed(Problem("worker_lost", "The server was shut down meanwhile. Run it again."))
+        if why != "timeout":
             return self._ended("cancelled")
         metrics.TIMEOUTS.labels(self.lease.agent_id).inc()
         return self._failed(Problem("agent_timeout", f"The agent did not finish within {seconds} seconds."))

@@ -36,7 +36,7 @@ async def start(
         epochs = await effective_configuration.epochs_for(tenant)
         effective, context = await configure(identity, tenant, agent_id, request)
         await gates.before_run(effective, request)
-        begun = record.begin(run_id, identity, effective, request, context)
+        begun = record.begin(run_id, identity, effective, request, context).payload()
         lease = Lease(run_id, tenant.id, agent_id, context.conversation_id)
         try:
             await admit(
@@ -46,7 +46,7 @@ async def start(
                 reserve_tokens=effective.max_tokens,
                 customized=effective.customized,
                 process=pulse().process,
-                payload=begun.payload(),
+                payload=begun,
             )
         except Refused:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -55,7 +56,7 @@ async def prepare(
         raise invalid("files", "count", f"Attach {MAX_FILES} files at most.")
     if parameters and len(orjson.dumps(parameters)) > MAX_PARAMETERS:
         raise invalid("parameters", "size", f"Parameters may have {MAX_PARAMETERS // 1024} kB at most.")
-    read = [await _read(agent, upload) for upload in files]
+    read = await _read_all(agent, files)
     size = len(text.encode()) + sum(len(document["text"].encode()) for document in read)
     if size > MAX_INPUT:
         raise Problem(
@@ -63,6 +64,18 @@ async def prepare(
             f"Text and documents have {size:,} bytes; {MAX_INPUT:,} are the most an agent reads.",
         )
     return RunRequest(text, read, conversation_id, parameters or {})
+
+
+async def _read_all(agent: Agent, files: Sequence[Upload]) -> list[dict[str, Any]]:
+    """Read the files within the agent's time limit: reading is part of what the caller waits for."""
+    seconds = agent.timeout_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            return [await _read(agent, upload) for upload in files]
+    except TimeoutError:
+        raise invalid(
+            "files", "file_timeout", f"Reading the files took more than {seconds} seconds."
+        ) from None
 
 
 async def _read(agent: Agent, upload: Upload) -> dict[str, Any]:

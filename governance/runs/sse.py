@@ -10,6 +10,7 @@ from uuid import UUID
 from django.http import HttpResponse
 
 from governance.runs.stream import Event
+from qualisys.handler import Listen
 from tenants.authentication import still_holds
 from tenants.identity import Identity
 
@@ -39,23 +40,21 @@ class EventStream(HttpResponse):
         self["X-Accel-Buffering"] = "no"
         self.run_id, self.events, self.identity = run_id, events, identity
 
-    async def stream(self, send: Send, gone: asyncio.Event) -> None:
+    async def stream(self, send: Send, listen: Listen) -> None:
         """Write the events; a client that is gone or refused ends the reading, not the run."""
         headers = [(name.lower().encode(), value.encode("latin1")) for name, value in self.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        tasks = [
-            asyncio.create_task(self._relay(send)),
-            asyncio.create_task(self._watch(send)),
-            asyncio.create_task(_wait(gone)),
-        ]
+        relay = asyncio.create_task(self._relay(send))
+        watch = asyncio.create_task(self._watch(send))
+        watch.add_done_callback(lambda _: relay.cancel())
+        listen(relay.cancel)
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((relay,))
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        if not gone.is_set():
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            relay.cancel()
+            watch.cancel()
+        # To a caller that is gone this is said in vain.
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _relay(self, send: Send) -> None:
         prefix = b"id: " + str(self.run_id).encode() + b"-"
@@ -73,7 +72,3 @@ class EventStream(HttpResponse):
             if beats * RECHECK >= HEARTBEAT:
                 beats = 0
                 await send({"type": "http.response.body", "body": b": still here\n\n", "more_body": True})
-
-
-async def _wait(gone: asyncio.Event) -> None:
-    await gone.wait()

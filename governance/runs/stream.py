@@ -32,6 +32,9 @@ COALESCE = 0.02
 COALESCE_UNWATCHED = 1.0
 #: What the last event of a dead process's run is behind what was stored: more than its readers may have seen.
 LOST_TEXT = 1 << 24
+#: Characters that a reader gets at once, and rows that it reads from Redis at once: what one that stalls holds.
+PIECE = 8192
+ROWS = 16
 #: Seconds a streamed run outlives its last reader.
 READER_GRACE = 15
 #: Seconds a reader elsewhere waits for a message before it looks by itself.
@@ -167,7 +170,10 @@ class EventLog:
 
 
 def after(events: list[Event], index: int, position: int) -> tuple[Event | None, int]:
-    """Return what a reader at `position` gets next from `index` on, joined text in one delta, and its new index."""
+    """Return what a reader at `position` gets next from `index` on, and its new index.
+
+    Neighbouring text is joined, up to PIECE characters.
+    """
     total = len(events)
     while index < total and events[index].position <= position:
         index += 1
@@ -176,11 +182,16 @@ def after(events: list[Event], index: int, position: int) -> tuple[Event | None,
     first = events[index]
     if first.name != DELTA:
         return first, index + 1
-    start = first.position - len(first.data)
-    texts = [first.data[position - start :] if position > start else first.data]
+    seen = max(position - first.position + len(first.data), 0)
+    if seen or len(first.data) > PIECE:
+        text = first.data[seen : seen + PIECE]
+        end = first.position - len(first.data) + seen + len(text)
+        return Event(end, DELTA, text), index
+    texts, room = [first.data], PIECE - len(first.data)
     index += 1
-    while index < total and events[index].name == DELTA:
+    while index < total and events[index].name == DELTA and len(events[index].data) <= room:
         texts.append(events[index].data)
+        room -= len(events[index].data)
         index += 1
     return Event(events[index - 1].position, DELTA, "".join(texts) if len(texts) > 1 else texts[0]), index
 
@@ -220,7 +231,7 @@ async def follow_elsewhere(run_id: UUID, position: int = 0) -> AsyncIterator[Eve
         try:
             while True:
                 told.clear()
-                rows = await client.call("XRANGE", key, f"({position}-0", "+", "COUNT", "200", deadline=1)
+                rows = await client.call("XRANGE", key, f"({position}-0", "+", "COUNT", ROWS, deadline=1)
                 events = [stored(entry, fields) for entry, fields in rows]
                 index = 0
                 while True:

@@ -1,0 +1,75 @@
+"""`make bench`: start everything, measure, print the tables, write the figures as JSON.
+
+python -m benchmarks [--only answers first chunks] [--rounds N] [--seconds S] [--write-docs]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import orjson
+
+from benchmarks.cases import cases
+from benchmarks.load import WrongAnswerError
+from benchmarks.measure import as_json, measure
+from benchmarks.stage import stage
+from benchmarks.tables import report
+from qualisys.environment import ROOT
+
+RESULTS = ROOT / ".bench" / "latest.json"
+DOCS = ROOT / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
+GROUPS = ("answers", "first", "chunks")
+
+
+def main() -> int:
+    """Measure what the options choose; with all cases and the usual options it takes about three minutes."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=GROUPS, default=GROUPS, help="groups of cases")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each case is measured")
+    parser.add_argument("--seconds", type=float, default=1.0, help="how long each time")
+    parser.add_argument(
+        "--write-docs", action="store_true", help=f"put the tables into {DOCS.relative_to(ROOT)}"
+    )
+    options = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
+    if len(cores) < 2:
+        print("The benchmarks need Linux and two cores: one is the web process's own.", file=sys.stderr)
+        return 2
+    chosen = [case for case in cases() if case.group in options.only]
+    try:
+        with stage(cores) as running:
+            found = measure(running, chosen, rounds=options.rounds, seconds=options.seconds, say=_say)
+    except WrongAnswerError as error:
+        print(
+            f"A request was answered wrongly, so nothing that was measured counts:\n{error}", file=sys.stderr
+        )
+        return 1
+    text = report(found, rounds=options.rounds, seconds=options.seconds)
+    print(text)
+    RESULTS.parent.mkdir(exist_ok=True)
+    (RESULTS.parent / ".gitignore").write_text("*\n")
+    RESULTS.write_bytes(orjson.dumps(as_json(found), option=orjson.OPT_INDENT_2))
+    _say(f"the figures are in {RESULTS.relative_to(ROOT)}")
+    if options.write_docs:
+        write(DOCS, text)
+    return 0
+
+
+def write(page: Path, text: str) -> None:
+    """Replace the tables of the page, which are between two markers."""
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    assert begin and end, f"{page} has lost its markers"
+    page.write_text(f"{before}{BEGIN}{text}{END}{after}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
