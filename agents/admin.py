@@ -12,7 +12,8 @@ from django.utils.safestring import SafeString
 from agents import services
 from agents.forms import AgentForm
 from agents.models import AgentDefinition
-from qualisys.console import ServiceAdmin, Step, act, code, column, icon, moment, state
+from qualisys.cells import code, column, icon, moment, state
+from qualisys.console import ServiceAdmin, Step, act
 
 
 class AgentAdmin(ServiceAdmin):
@@ -29,6 +30,7 @@ class AgentAdmin(ServiceAdmin):
     search_help_text = "Search by name, id or description"
     readonly_fields = ("switch", "type", "first_run", "created", "updated")
     actions_detail = ("turn_off", "turn_on")
+    offers = {"turn_off": lambda agent: agent.enabled, "turn_on": lambda agent: not agent.enabled}
     fieldsets = (
         ("State", {"fields": ("switch", "type", "first_run", "created", "updated")}),
         ("Who it is", {"fields": ("agent_id", "name", "description", "phase", "tags", "icon", "read_at")}),
@@ -109,16 +111,12 @@ class AgentAdmin(ServiceAdmin):
             return services.update_agent(actor=request.identity, agent_id=row.agent_id, data=data)
 
     def has_turn_off_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Offer the kill switch to those who may use it, while the agent is on."""
-        return self._may_switch(request, object_id, "agents.delete_agentdefinition", when=True)
+        """Leave the kill switch to those who may use it."""
+        return request.user.has_perm("agents.delete_agentdefinition")
 
     def has_turn_on_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Offer to bring an agent back that is off."""
-        return self._may_switch(request, object_id, "agents.change_agentdefinition", when=False)
-
-    def _may_switch(self, request: Any, object_id: Any, perm: str, *, when: bool) -> bool:
-        obj = self.get_object(request, str(object_id))
-        return obj is not None and obj.enabled is when and request.user.has_perm(perm)
+        """Let those who may change an agent bring it back."""
+        return request.user.has_perm("agents.change_agentdefinition")
 
     @act("Turn off", "power_settings_new", "turn_off", hurts=True)
     def turn_off(self, request: HttpRequest, object_id: str) -> HttpResponse:

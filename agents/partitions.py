@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from django.conf import settings
 from django.db import connections, transaction
 from psycopg import sql
 
@@ -18,6 +19,8 @@ _STATEMENTS = (
     "WITH moved AS (DELETE FROM {waiting} WHERE created_at >= {first} AND created_at < {end} RETURNING *) "
     "INSERT INTO {month} SELECT * FROM moved",
     "ALTER TABLE {log} ATTACH PARTITION {month} FOR VALUES FROM ({first}) TO ({end})",
+    # Evidence is added, never changed: what the owner creates is given to the app role with every right on rows.
+    "REVOKE UPDATE, DELETE ON {month} FROM {app}",
 )
 
 
@@ -48,6 +51,7 @@ def _create(name: str, first: date, end: date) -> bool:
         "month": sql.Identifier(name),
         "log": sql.Identifier(TABLE),
         "waiting": sql.Identifier(f"{TABLE}_default"),
+        "app": sql.Identifier(settings.DATABASE_APP_ROLE),
     }
     span = {"first": sql.Literal(first.isoformat()), "end": sql.Literal(end.isoformat())}
     with connections["default"].cursor() as cursor:

@@ -14,7 +14,7 @@ import orjson
 
 from benchmarks.cases import cases
 from benchmarks.load import WrongAnswerError
-from benchmarks.measure import as_json, measure
+from benchmarks.measure import measure
 from benchmarks.stage import stage
 from benchmarks.tables import report
 from qualisys.environment import ROOT
@@ -42,17 +42,17 @@ def main() -> int:
     chosen = [case for case in cases() if case.group in options.only]
     try:
         with stage(cores) as running:
-            found = measure(running, chosen, rounds=options.rounds, seconds=options.seconds, say=_say)
+            results = measure(running, chosen, rounds=options.rounds, seconds=options.seconds, say=_say)
     except WrongAnswerError as error:
         print(
             f"A request was answered wrongly, so nothing that was measured counts:\n{error}", file=sys.stderr
         )
         return 1
-    text = report(found, rounds=options.rounds, seconds=options.seconds)
+    text = report(results)
     print(text)
     RESULTS.parent.mkdir(exist_ok=True)
     (RESULTS.parent / ".gitignore").write_text("*\n")
-    RESULTS.write_bytes(orjson.dumps(as_json(found), option=orjson.OPT_INDENT_2))
+    RESULTS.write_bytes(orjson.dumps(results.as_json(), option=orjson.OPT_INDENT_2))
     _say(f"the figures are in {RESULTS.relative_to(ROOT)}")
     if options.write_docs:
         write(DOCS, text)
@@ -63,7 +63,8 @@ def write(page: Path, text: str) -> None:
     """Replace the tables of the page, which are between two markers."""
     before, begin, rest = page.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
-    assert begin and end, f"{page} has lost its markers"
+    if not (begin and end):
+        raise SystemExit(f"{page} has lost the markers around its tables")
     page.write_text(f"{before}{BEGIN}{text}{END}{after}")
 
 

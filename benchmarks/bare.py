@@ -26,8 +26,13 @@ _HEADERS = [(b"content-type", b"application/json")]
 
 async def application(scope: dict[str, Any], receive: Call, send: Call) -> None:
     """Answer `/bare`, `/call` (a whole answer) and `/drain` (a streamed one, read to its end)."""
-    if scope["type"] != "http":
-        return await _live(receive, send)
+    if scope["type"] == "http":
+        await _answer(scope["path"], receive, send)
+    elif scope["type"] == "lifespan":
+        await _live(receive, send)
+
+
+async def _answer(path: str, receive: Call, send: Call) -> None:
     asked = b""
     while True:
         message = await receive()
@@ -35,14 +40,14 @@ async def application(scope: dict[str, Any], receive: Call, send: Call) -> None:
         if not message.get("more_body"):
             break
     await qredis.client().call("GET", "bench")
-    text = "" if scope["path"] == "/bare" else await _answer(scope["path"], orjson.loads(asked))
+    text = "" if path == "/bare" else await _ask(path, orjson.loads(asked))
     body = orjson.dumps({"status": "completed", "output": text})
     headers = [*_HEADERS, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-async def _answer(path: str, asked: dict[str, Any]) -> str:
+async def _ask(path: str, asked: dict[str, Any]) -> str:
     provider = providers.get("openai")
     request = Request(asked["model"], asked["messages"], asked["max_tokens"])
     if path == "/call":

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
+
+import psutil
 
 from benchmarks import load
 from benchmarks.cases import Case, target
@@ -17,22 +22,80 @@ Figures = dict[str, float]
 OTHERS = ("relay", "valkey", "postgres")
 
 
+#: Share of the machine that other programs may take before a case is measured again, where there is patience.
+QUIET = 0.08
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Each case's figures as medians of the rounds, and the share of the machine that other programs took."""
+
+    rounds: int
+    seconds: float
+    cases: dict[Case, Figures]
+
+    @property
+    def strangers(self) -> float:
+        """The share of the machine that other programs took meanwhile, 0 to 1."""
+        return median(figures["strangers"] for figures in self.cases.values())
+
+    def of(self, *args: Any, **kwargs: Any) -> Figures | None:
+        """Return the figures of `Case(...)`, or None where it was not measured."""
+        return self.cases.get(Case(*args, **kwargs))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        cases = [
+            {"who": c.who, "model": c.model, "concurrency": c.concurrency, "stream": c.stream, **figures}
+            for c, figures in self.cases.items()
+        ]
+        return {
+            "rounds": self.rounds,
+            "seconds": self.seconds,
+            "strangers": self.strangers,
+            "cases": cases,
+        }
+
+
 def measure(
-    stage: Stage, cases: Sequence[Case], *, rounds: int, seconds: float, say: Callable[[str], None]
-) -> dict[Case, Figures]:
-    """Return each case's figures as medians of the rounds; the first round warms up and does not count."""
+    stage: Stage,
+    cases: Sequence[Case],
+    *,
+    rounds: int,
+    seconds: float,
+    patience: float,
+    say: Callable[[str], None],
+) -> Results:
+    """Measure every case in every round, for `seconds` each; one round before warms up and does not count.
+
+    For `patience` seconds in all, what was disturbed by other programs is measured again.
+    """
     found: dict[Case, list[Figures]] = {case: [] for case in cases}
     for number in range(rounds + 1):
         say(f"round {number} of {rounds}" if number else "warming up")
         for case in cases if number % 2 else reversed(cases):
-            figures = _once(stage, case, seconds if number else min(seconds, 0.5))
-            if number:
-                found[case].append(figures)
-    return {case: _medians(samples) for case, samples in found.items()}
+            if not number:
+                _once(stage, case, min(seconds, 0.5))
+                continue
+            began, tries = time.monotonic(), [_once(stage, case, seconds)]
+            while tries[-1]["strangers"] > QUIET and time.monotonic() - began < patience:
+                tries.append(_once(stage, case, seconds))
+            patience -= time.monotonic() - began if len(tries) > 1 else 0
+            found[case].append(min(tries, key=lambda figures: figures["strangers"]))
+    return Results(rounds, seconds, {case: _medians(samples) for case, samples in found.items()})
 
 
 def _medians(samples: list[Figures]) -> Figures:
     return {name: median(sample[name] for sample in samples) for name in samples[0]}
+
+
+def _busy() -> float:
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
+
+
+def _ours(stage: Stage) -> float:
+    return time.process_time() + sum(stage.cpu(name) for name in stage.processes)
 
 
 def _once(stage: Stage, case: Case, seconds: float) -> Figures:
@@ -40,18 +103,19 @@ def _once(stage: Stage, case: Case, seconds: float) -> Figures:
     server = "web" if case.governed else "bare"
     stage.settle()
     others = {name: stage.cpu(name) for name in OTHERS} if case.governed else {}
-    before = stage.cpu(server)
+    before, ours, busy = stage.cpu(server), _ours(stage), _busy()
     done = load.run(asked, case.concurrency, seconds)
-    used = stage.cpu(server) - before
+    used, ours, busy = stage.cpu(server) - before, _ours(stage) - ours, _busy() - busy
     stage.settle()
     requests = len(done.ends)
     figures = {
         "requests": requests,
+        "wrong": len(done.wrong),
         "per_second": requests / done.seconds,
         "p50": _percentile(done.ends, 50) * 1e3,
         "p99": _percentile(done.ends, 99) * 1e3,
         "frames": done.frames / requests,
-        "wrong": len(done.wrong),
+        "strangers": max(busy - ours, 0.0) / done.seconds / (os.cpu_count() or 1),
     }
     if done.firsts:
         figures |= {f"first_p{p}": _percentile(done.firsts, p) * 1e3 for p in (50, 99)}
@@ -65,17 +129,3 @@ def _once(stage: Stage, case: Case, seconds: float) -> Figures:
 def _percentile(values: Sequence[float], share: int) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, len(ordered) * share // 100)]
-
-
-def as_json(found: dict[Case, Figures]) -> list[dict[str, Any]]:
-    """Return the figures with what they belong to."""
-    return [
-        {
-            "who": case.who,
-            "model": case.model,
-            "concurrency": case.concurrency,
-            "stream": case.stream,
-            **figures,
-        }
-        for case, figures in found.items()
-    ]

@@ -1,7 +1,7 @@
 """Everything that is measured, started as `make run` starts it, but with one web process on a core of its own.
 
-The web process (and beside it the bare application) has the first core; load, model, servers and relay share
-the others, so the web process is the only thing on its core that is busy.
+The web process (and in turn with it the bare application) has the first core; load, model, servers and relay
+share the others, so nothing but what is measured is busy on that core.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import redis
@@ -28,6 +28,11 @@ from qualisys.embedded.supervisor import Child
 from qualisys.environment import ROOT, Environment, read_environment
 
 TENANT = "acme"
+#: About 600 and 250 characters: a short prompt and a short question.
+PROMPT = "You read what people write about software and answer with what a tester should know. " * 7
+INPUT = "REQ-12 The portal shall sign a person out after fifteen minutes without activity. " * 3
+#: Seconds until everything must be up, and until the relay must have written what is left to it.
+START, SETTLE = 30, 20
 
 
 @dataclass
@@ -39,8 +44,8 @@ class Stage:
     provider_port: int
     demo: dict[str, Any]
     redis: redis.Redis
-    processes: dict[str, int] = field(default_factory=dict)
-    agents: dict[str, str] = field(default_factory=dict)
+    processes: dict[str, int]
+    _agents: dict[str, str] = field(default_factory=dict)
 
     def cpu(self, name: str) -> float:
         """Return the CPU seconds (user and system) that a process and its children have used."""
@@ -49,14 +54,14 @@ class Stage:
 
     def settle(self) -> None:
         """Wait until what earlier runs left to the relay is written."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + SETTLE
         while self.redis.xlen("spool") and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def agent(self, model: str) -> str:
         """Return the agent that runs on a model, registered at its first use."""
-        if model not in self.agents:
-            agent_id = f"bench-{len(self.agents)}"
+        if model not in self._agents:
+            agent_id = f"bench-{len(self._agents)}"
             told = {
                 "agent_id": agent_id,
                 "name": agent_id,
@@ -66,13 +71,8 @@ class Stage:
             }
             key = self.demo["platform"]["api_key"]
             _post(f"http://127.0.0.1:{self.web_port}/api/v1/admin/agents", told, {"X-API-Key": key})
-            self.agents[model] = agent_id
-        return self.agents[model]
-
-
-#: About 600 and 200 characters: a short prompt and a short question.
-PROMPT = "You read what people write about software and answer with what a tester should know. " * 7
-INPUT = "REQ-12 The portal shall sign a person out after fifteen minutes without activity. " * 3
+            self._agents[model] = agent_id
+        return self._agents[model]
 
 
 def _cpu(pid: int) -> float:
@@ -85,49 +85,47 @@ def _cpu(pid: int) -> float:
 
 @contextmanager
 def stage(cores: Sequence[int]) -> Iterator[Stage]:
-    """Run everything for the block; `cores` are the web process's and those of all others."""
-    os.sched_setaffinity(0, cores[1:])
+    """Run everything for the block; the first of `cores` is for what is measured, the others for the rest."""
+    own, rest = cores[:1], cores[1:]
+    os.sched_setaffinity(0, rest)
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qualisys-bench-")))
         home.chmod(0o755)
         running = stack.enter_context(servers.start(home / "home"))
-        log = stack.enter_context((home / "log").open("ab"))
-        stack.push(
-            lambda kind, *_: sys.stderr.write((home / "log").read_text()[-4000:]) and None if kind else None
-        )
-        ports = [installation.free_port() for _ in range(2)]
-        environment = _environment(running, ports[0])
+        log = stack.enter_context(_log(home / "log"))
+        provider_port, bare_port = installation.free_port(), installation.free_port()
+        environment = _environment(running, provider_port)
         _prepare(environment, log)
-        listener = stack.enter_context(launch.listen("127.0.0.1", 0))
-        # uvicorn takes a passed socket for one of another family and leaves Nagle's algorithm on, which would
-        # cost 40 ms an answer. Accepted connections inherit this.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        port = listener.getsockname()[1]
+        listener = stack.enter_context(_listener())
         members = {child.name: child for child in children.children(environment, listener.fileno(), None)}
-        processes = {type(server).__name__.lower(): server.pid for server in running.running}
-
-        def begin(name: str, child: Child, core: Sequence[int]) -> None:
-            popen = subprocess.Popen(
-                process.bound(child.argv), env=dict(child.env), cwd=ROOT, stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL, pass_fds=child.pass_fds,
-            )  # fmt: skip
-            os.sched_setaffinity(popen.pid, core)
-            stack.callback(popen.wait, 10)
-            stack.callback(popen.terminate)
-            processes[name] = popen.pid
-
-        def module(*argv: str) -> Child:
-            return Child(argv[0], [sys.executable, "-m", *argv], members["web-1"].env)
-
-        begin("provider", module("benchmarks.provider", str(ports[0])), cores[1:])
-        begin("web", members["web-1"], cores[:1])
-        begin("relay", members["relay"], cores[1:])
-        options = members["web-1"].argv[members["web-1"].argv.index("--loop") :]
-        bare = module("uvicorn", "benchmarks.bare:application", "--port", str(ports[1]), *options)
-        begin("bare", bare, cores[:1])
-        _wait(port, *ports)
+        web, relay = members["web-1"], members["relay"]
+        options = web.argv[web.argv.index("--loop") :]
+        bare = ["uvicorn", "benchmarks.bare:application", "--port", str(bare_port), *options]
+        processes = {type(server).__name__.lower(): server.pid for server in running.running} | {
+            name: stack.enter_context(_running(child, core, log)).pid
+            for name, child, core in (
+                ("provider", _module(web, "benchmarks.provider", str(provider_port)), rest),
+                ("web", web, own),
+                ("bare", _module(web, *bare), own),
+                ("relay", relay, rest),
+            )
+        }
+        web_port = listener.getsockname()[1]
+        _wait(web_port, provider_port, bare_port)
         known = json.loads((environment.qualisys_home / demo.PENDING).read_text())
-        yield Stage(port, ports[1], ports[0], known, redis.Redis.from_url(running.redis_url), processes)
+        client = redis.Redis.from_url(running.redis_url)
+        yield Stage(web_port, bare_port, provider_port, known, client, processes)
+
+
+@contextmanager
+def _log(path: Path) -> Iterator[IO[bytes]]:
+    """Give the file for what the processes say; after a failure its end is shown."""
+    with path.open("ab") as file:
+        try:
+            yield file
+        except Exception:
+            print(path.read_text()[-4000:], file=sys.stderr)
+            raise
 
 
 def _environment(running: servers.Servers, provider_port: int) -> Environment:
@@ -143,7 +141,7 @@ def _environment(running: servers.Servers, provider_port: int) -> Environment:
     return environment
 
 
-def _prepare(environment: Environment, log: Any) -> None:
+def _prepare(environment: Environment, log: IO[bytes]) -> None:
     for child in (
         children.manage("migrate", environment, "migrate"),
         children.manage("demo", environment, *demo.arguments(environment)),
@@ -151,21 +149,58 @@ def _prepare(environment: Environment, log: Any) -> None:
         subprocess.run(child.argv, env=dict(child.env), cwd=ROOT, stdout=log, stderr=log, check=True)
 
 
-def _wait(*ports: int, seconds: float = 30) -> None:
-    """Wait until every port is answered; the web process's must say that it is ready."""
-    deadline = time.monotonic() + seconds
-    while why := launch.why_not_ready("127.0.0.1", ports[0]):
+def _listener() -> socket.socket:
+    listener = launch.listen("127.0.0.1", 0)
+    # uvicorn takes a socket that is passed to it for one of another family and leaves Nagle's algorithm on,
+    # which costs 40 ms an answer. Accepted connections inherit this.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _module(like: Child, *argv: str) -> Child:
+    return Child(argv[0], [sys.executable, "-m", *argv], like.env)
+
+
+@contextmanager
+def _running(child: Child, cores: Sequence[int], log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    popen = subprocess.Popen(
+        process.bound(child.argv),
+        env=dict(child.env),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=child.pass_fds,
+    )
+    os.sched_setaffinity(popen.pid, cores)
+    try:
+        yield popen
+    finally:
+        popen.terminate()
+        try:
+            popen.wait(10)
+        except subprocess.TimeoutExpired:
+            popen.kill()
+            popen.wait()
+
+
+def _wait(web_port: int, *ports: int) -> None:
+    """Wait until the portal says that it is ready and something listens on every other port."""
+    deadline = time.monotonic() + START
+    while why := launch.why_not_ready("127.0.0.1", web_port):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"the portal is not ready after {seconds} s: {why}")
+            raise TimeoutError(f"the portal is not ready after {START} s: {why}")
         time.sleep(0.1)
-    for port in ports[1:]:
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+    for port in ports:
+        while not _listens(port):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"nothing listens on port {port} after {seconds} s")
+                raise TimeoutError(f"nothing listens on port {port} after {START} s")
             time.sleep(0.05)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _post(url: str, body: dict[str, Any], headers: dict[str, str]) -> None:

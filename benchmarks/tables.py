@@ -4,184 +4,171 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.cases import ONE, PACES, PLAIN, SLOW, Case
-from benchmarks.measure import OTHERS, Figures
+from benchmarks.cases import ONE, PACES, PLAIN, SLOW
+from benchmarks.measure import OTHERS, Results
 
 #: What the product aims at, in microseconds of CPU of the web process beyond the model call.
 AIM_RUN, AIM_CHUNK = 400, 12
 
-Found = dict[Case, Figures]
+Row = Sequence[str]
 
 _WHO = {
     "direct": "the model itself",
-    "bare": "bare ASGI answer after one Redis call",
-    "call": "bare, Redis and the model call",
+    "bare": "bare answer after one Redis call",
+    "call": "the same after the model call too",
     "run": "governed run",
 }
 
 
-def report(found: Found, *, rounds: int, seconds: float) -> str:
-    """Return all tables that the figures suffice for."""
-    parts = [
-        _machine(rounds, seconds),
-        _aims(found),
-        _answers(found),
-        _first(found),
-        _chunks(found),
-        _all(found),
+def report(results: Results) -> str:
+    """Return all tables for which something was measured."""
+    tables = [
+        _table(
+            "CPU of the web process beyond the model call, in µs",
+            ("", "measured", "aim", "bare answers"),
+            _aims(results),
+        ),
+        _table(
+            "Whole answers",
+            (
+                "",
+                "at once",
+                "per second",
+                "p50 ms",
+                "p99 ms",
+                "added p50",
+                "added p99",
+                "CPU µs",
+                "bare answers",
+            ),
+            _answers(results),
+        ),
+        _table(
+            "First text of a stream",
+            ("at once", "model p50 ms", "p99", "governed p50 ms", "p99", "added p50", "bare answers"),
+            _first(results),
+        ),
+        _table(
+            "Relayed chunks",
+            ("", "at once", "chunks/s", "events per chunk", "CPU µs read", "CPU µs governed", "beyond"),
+            _chunks(results),
+        ),
+        _table(
+            "CPU of a governed run by process, in µs, until its rows are committed (50 at once)",
+            ("web", *OTHERS, "together"),
+            _processes(results),
+        ),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join([_machine(results), *(table for table in tables if table)]) + "\n"
 
 
-def _machine(rounds: int, seconds: float) -> str:
-    cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
+def _machine(results: Results) -> str:
+    known = (line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines())
+    cpu = next((name for name in known if any(each.isalpha() for each in name) and " " in name), "")
     return (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d}: {cpu.partition(': ')[2] or platform.machine()}, "
-        f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, CPython {platform.python_version()}; "
-        f"one web process; medians of {rounds} rounds of {seconds:g} s per case."
+        f"{datetime.now(UTC):%-d %B %Y}: {cpu or platform.machine()}, {os.cpu_count()} cores, "
+        f"Linux {platform.release().split('-')[0]}, CPython {platform.python_version()}. Medians of "
+        f"{results.rounds} rounds of {results.seconds:g} s. Other programs took {results.strangers:.0%} of the "
+        "machine meanwhile."
     )
 
 
-def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [" | ".join(row) for row in rows]
+def _table(title: str, head: Row, rows: Iterator[Row]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
     if not lines:
         return ""
     rule = "|".join(["---", *["---:"] * (len(head) - 1)])
-    body = "\n".join(f"| {line} |" for line in lines)
-    return f"**{title}**\n\n| {' | '.join(head)} |\n|{rule}|\n{body}"
+    return "\n".join([f"**{title}**", "", f"| {' | '.join(head)} |", f"|{rule}|", *lines])
 
 
-def _aims(found: Found) -> str:
-    rows: list[tuple[str, ...]] = []
+def _aims(results: Results) -> Iterator[Row]:
     for concurrency in (1, 50):
-        run, call, bare = (found.get(Case(who, PLAIN, concurrency)) for who in ("run", "call", "bare"))
+        run, call, bare = (results.of(who, PLAIN, concurrency) for who in ("run", "call", "bare"))
         if run and call and bare:
             beyond = run["cpu"] - (call["cpu"] - bare["cpu"])
-            rows.append(_aim(f"a run, {concurrency} at once", beyond, AIM_RUN, bare["cpu"]))
-    bare = found.get(Case("bare", PLAIN, 50))
-    for label, model, concurrency in PACES:
-        costs = _per_chunk(found, model, concurrency)
-        if costs and bare:
-            rows.append(_aim(f"a chunk, {label}", costs[1] - costs[0], AIM_CHUNK, bare["cpu"]))
-    return _table(
-        "CPU of the web process beyond the model call, µs",
-        ("", "measured", "aim", "multiple of bare + Redis"),
-        rows,
-    )
-
-
-def _aim(what: str, beyond: float, aim: int, bare: float) -> tuple[str, ...]:
-    return (
-        what,
-        f"**{beyond:.0f}**" if aim == AIM_RUN else f"**{beyond:.1f}**",
-        str(aim),
-        f"{beyond / bare:.2f}",
-    )
-
-
-def _answers(found: Found) -> str:
-    rows = []
-    for model, note in ((PLAIN, ""), (SLOW, ", model thinks 200 ms")):
-        for case, own in found.items():
-            if case.stream or case.model != model:
-                continue
-            direct = found[Case("direct", model, case.concurrency)]
-            bare = found.get(Case("bare", model, case.concurrency))
-            rows.append(
-                (
-                    _WHO[case.who] + note,
-                    str(case.concurrency),
-                    f"{own['per_second']:,.0f}",
-                    *(f"{own[p]:.2f}" for p in ("p50", "p99")),
-                    *(f"{own[p] - direct[p]:+.2f}" if case.who != "direct" else "" for p in ("p50", "p99")),
-                    f"{own['cpu']:.0f}" if "cpu" in own else "",
-                    f"{own['cpu'] / bare['cpu']:.1f}" if bare and "cpu" in own else "",
-                )
+            yield (
+                f"a run, {concurrency} at once",
+                f"{beyond:.0f}",
+                str(AIM_RUN),
+                f"{beyond / bare['cpu']:.1f}",
             )
-    head = ("", "at once", "answers/s", "p50 ms", "p99 ms", "added p50", "added p99", "CPU µs", "× bare")
-    return _table("Whole answers", head, rows)
+    bare = results.of("bare", PLAIN, 50)
+    for label, model, concurrency in PACES:
+        if costs := _per_chunk(results, model, concurrency):
+            beyond = costs[1] - costs[0]
+            multiple = f"{beyond / bare['cpu']:.2f}" if bare else ""
+            yield f"a chunk, {label}", f"{beyond:.1f}", str(AIM_CHUNK), multiple
 
 
-def _first(found: Found) -> str:
-    rows = []
+def _answers(results: Results) -> Iterator[Row]:
+    for case, own in results.cases.items():
+        direct = results.of("direct", case.model, case.concurrency)
+        if case.stream or direct is None:
+            continue
+        bare = results.of("bare", case.model, case.concurrency)
+        added = (own[p] - direct[p] for p in ("p50", "p99"))
+        cpu = own.get("cpu")
+        yield (
+            _WHO[case.who] + (", the model takes 200 ms" if case.model == SLOW else ""),
+            str(case.concurrency),
+            f"{own['per_second']:,.0f}",
+            *(f"{own[p]:.2f}" for p in ("p50", "p99")),
+            *("" if case.who == "direct" else f"{more:+.2f}" for more in added),
+            f"{cpu:.0f}" if cpu else "",
+            f"{cpu / bare['cpu']:.1f}" if cpu and bare else "",
+        )
+
+
+def _first(results: Results) -> Iterator[Row]:
+    bare = results.of("bare", PLAIN, 1)
     for concurrency in (1, 20):
-        direct, run = (found.get(Case(who, PLAIN, concurrency, stream=True)) for who in ("direct", "run"))
-        bare = found.get(Case("bare", PLAIN, 1))
+        direct, run = (results.of(who, PLAIN, concurrency, stream=True) for who in ("direct", "run"))
         if direct and run:
             added = run["first_p50"] - direct["first_p50"]
-            rows.append(
-                (
-                    str(concurrency),
-                    *(f"{each[p]:.2f}" for each in (direct, run) for p in ("first_p50", "first_p99")),
-                    f"{added:+.2f}",
-                    f"{added / bare['p50']:.1f}" if bare else "",
-                )
+            yield (
+                str(concurrency),
+                *(f"{each[p]:.2f}" for each in (direct, run) for p in ("first_p50", "first_p99")),
+                f"{added:+.2f}",
+                f"{added / bare['p50']:.1f}" if bare else "",
             )
-    head = (
-        "streams at once",
-        "model p50 ms",
-        "model p99",
-        "governed p50 ms",
-        "governed p99",
-        "added p50",
-        "× bare at 1",
-    )
-    return _table("First text of a stream", head, rows)
 
 
-def _per_chunk(found: Found, model: str, concurrency: int) -> tuple[float, float] | None:
-    """Return µs of CPU per chunk of reading a stream and of a governed one, what a run costs set aside."""
-    chunks = int(model.partition("chunks=")[2].split(",")[0])
+def _chunks(results: Results) -> Iterator[Row]:
+    for label, model, concurrency in PACES:
+        run = results.of("run", model, concurrency, stream=True)
+        costs = _per_chunk(results, model, concurrency)
+        if run and costs:
+            yield (
+                label,
+                str(concurrency),
+                f"{run['per_second'] * _count(model):,.0f}",
+                f"{run['frames'] / _count(model):.2f}",
+                *(f"{cost:.1f}" for cost in costs),
+                f"{costs[1] - costs[0]:.1f}",
+            )
+
+
+def _per_chunk(results: Results, model: str, concurrency: int) -> tuple[float, float] | None:
+    """Return µs of CPU per chunk of a stream that is only read, and of a governed one, both without the run."""
     costs = []
     for who in ("call", "run"):
-        many, one = found.get(Case(who, model, concurrency, True)), found.get(Case(who, ONE, 10, True))
+        many = results.of(who, model, concurrency, stream=True)
+        one = results.of(who, ONE, concurrency, stream=True)
         if not many or not one:
             return None
-        costs.append((many["cpu"] - one["cpu"]) / (chunks - 1))
+        costs.append((many["cpu"] - one["cpu"]) / (_count(model) - 1))
     return costs[0], costs[1]
 
 
-def _chunks(found: Found) -> str:
-    rows = []
-    for label, model, concurrency in PACES:
-        if costs := _per_chunk(found, model, concurrency):
-            run = found[Case("run", model, concurrency, True)]
-            chunks = int(model.partition("chunks=")[2].split(",")[0])
-            rows.append(
-                (
-                    label,
-                    str(concurrency),
-                    f"{run['per_second'] * chunks:,.0f}",
-                    f"{run['frames'] / chunks:.2f}",
-                    f"{costs[0]:.1f}",
-                    f"{costs[1]:.1f}",
-                    f"{costs[1] - costs[0]:.1f}",
-                )
-            )
-    head = (
-        "chunks",
-        "streams",
-        "chunks/s",
-        "events per chunk",
-        "CPU µs, read only",
-        "CPU µs, governed",
-        "beyond",
-    )
-    return _table("Relayed chunks", head, rows)
+def _count(model: str) -> int:
+    return int(model.partition("chunks=")[2].split(",")[0])
 
 
-def _all(found: Found) -> str:
-    run = found.get(Case("run", PLAIN, 50))
-    if not run:
-        return ""
-    parts = {"web": run["cpu"], **{name: run[f"cpu_{name}"] for name in OTHERS}}
-    row = [*(f"{value:.0f}" for value in parts.values()), f"{sum(parts.values()):.0f}"]
-    return _table(
-        "CPU of a whole run by process, µs (50 at once, until its rows are committed)",
-        ("", *parts, "together"),
-        [("governed run", *row)],
-    )
+def _processes(results: Results) -> Iterator[Row]:
+    if run := results.of("run", PLAIN, 50):
+        parts = [run["cpu"], *(run[f"cpu_{name}"] for name in OTHERS)]
+        yield [f"{part:.0f}" for part in [*parts, sum(parts)]]

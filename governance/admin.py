@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import InvalidPage
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -24,7 +25,8 @@ from governance import selectors
 from governance.audit.admin import event, trail
 from governance.console import seconds
 from qualisys import pagination
-from qualisys.console import code, moment, refuse_unstorable, state
+from qualisys.cells import code, moment, state
+from qualisys.console import refuse_unstorable
 from qualisys.problems import Problem
 from tenants.models import Tenant
 
@@ -156,11 +158,11 @@ def _pages() -> list[URLPattern]:
 
 
 def _search_or_nothing(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-    """Search the console; where the cache behind it is away, find nothing instead of failing."""
+    """Search the console; find nothing where the cache behind it is away or there is no such page."""
     refuse_unstorable(request)
     try:
         return _search(request, extra_context)  # type: ignore[no-any-return]
-    except RedisError:
+    except (RedisError, InvalidPage):
         return HttpResponse("")
 
 

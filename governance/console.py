@@ -14,7 +14,7 @@ from django.utils import timezone
 from agents.models import AgentDefinition
 from governance import selectors, waiting
 from governance.selectors import Figures
-from qualisys.console import code, icon, state
+from qualisys.cells import code, icon, state
 from tenants.models import Tenant, TenantStatus
 from versions.admin import stable
 from versions.models import AgentVersion

@@ -62,8 +62,9 @@ class Spark:
 
 
 def sparks(agent_ids: Collection[str]) -> list[Spark]:
-    """Return a spark for each agent from the current tenant's runs. Run ids sort by time, so the range is an index's."""
+    """Return a spark for each agent from the current tenant's runs."""
     since = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
+    # Ids of runs sort by time, so the primary key's index finds the day.
     rows = (
         Run.objects.filter(pk__gte=_first_id(since), agent_id__in=agent_ids)
         .order_by()

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from agents.models import AgentDefinition
 from agents.providers import registry as providers
 from governance import selectors
-from qualisys.console import state
+from qualisys.cells import state
 from tenants.models import ApiKey, Tenant, TenantStatus
 from versions.admin import newest_first, stable
 from versions.models import VersionStatus

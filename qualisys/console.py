@@ -1,4 +1,4 @@
-"""What every page of the platform console shares: writes go through services, and how a value is shown.
+"""What every page of the platform console shares: writes go through services, and what hurts is asked first.
 
 The console is the Django admin; an app's `admin.py` says what is listed and which service writes it. A `Problem`
 that a service raises becomes an error of the form, with everything typed still in it.
@@ -6,9 +6,8 @@ that a service raises becomes an error of the form, with everything typed still 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
@@ -20,13 +19,8 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.templatetags.static import static
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 from django.views.decorators.csrf import csrf_protect
 from unfold.admin import ModelAdmin as ThemedAdmin
 from unfold.decorators import action as themed_action
@@ -49,71 +43,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: The platform's audit chain.
 PLATFORM_CHAIN = "00000000-0000-0000-0000-000000000000"
 
-_STATE_ICONS = {
-    "healthy": "circle-check",
-    "attention": "triangle-alert",
-    "broken": "octagon-alert",
-    "paused": "circle-pause",
-    "quiet": "circle-dot",
-}
-
-
-def icon(name: str) -> SafeString:
-    """Return an icon of the vendored set; decoration only, a word always goes with it."""
-    sprite = static("vendor/lucide/sprite.svg")
-    return format_html('<svg class="q-icon" aria-hidden="true"><use href="{}#{}"></use></svg>', sprite, name)
-
-
-def state(kind: str, text: str) -> SafeString:
-    """Return a labelled state; `kind` is healthy, attention, broken, paused or quiet."""
-    sign = icon(_STATE_ICONS[kind])
-    return format_html('<span class="q-state q-state--{}">{}{}</span>', kind, sign, text)
-
-
-def moment(at: datetime | None, never: str = "never") -> SafeString:
-    """Return a time relative to now, with the exact UTC on hover."""
-    if at is None:
-        return format_html('<span class="q-quiet">{}</span>', never)
-    now = timezone.now()
-    apart = timesince(min(at, now), max(at, now), depth=1)
-    text = (
-        "just now" if abs(now - at) < timedelta(minutes=1) else f"{apart} ago" if at < now else f"in {apart}"
-    )
-    return format_html(
-        '<time class="q-time" datetime="{}" title="{} UTC">{}</time>',
-        at.isoformat(),
-        f"{at:%Y-%m-%d %H:%M:%S}",
-        text,
-    )
-
-
-def code(text: str) -> SafeString:
-    """Return an id or another exact value."""
-    return format_html('<code class="q-code">{}</code>', text)
-
-
-def block(text: str) -> SafeString:
-    """Return text that is read as it is: a prompt, a schema."""
-    return format_html('<pre class="q-block" tabindex="0">{}</pre>', text)
-
 
 def refuse_unstorable(request: HttpRequest) -> None:
     """Raise `validation_error` where a request carries text that the database can neither search nor store."""
     sent = (request.GET, request.POST)
     if any(unstorable(values) for query in sent for _, values in query.lists()):
         raise Problem("validation_error", "This address or form has characters that no text can have.")
-
-
-def column(title: str, *, ordering: str | None = None) -> Callable[[F], F]:
-    """Name what a method shows in lists and on pages, and the field that sorts it."""
-
-    def named(method: F) -> F:
-        method.short_description = title  # type: ignore[attr-defined]
-        if ordering is not None:
-            method.admin_order_field = ordering  # type: ignore[attr-defined]
-        return method
-
-    return named
 
 
 def act(title: str, sign: str, may: str, *, hurts: bool = False) -> Callable[[F], F]:
@@ -200,6 +135,8 @@ class ServiceAdmin(ThemedAdmin, _OwnTransaction):  # type: ignore[misc]
     warn_unsaved_form = True
     #: The type under which the audit trail knows these objects.
     audit_type = ""
+    #: Which of `actions_detail` an object in its present state is offered.
+    offers: Mapping[str, Callable[[Any], bool]] = {}
     #: What an empty list says about its first entry.
     first_step = ""
 
@@ -234,6 +171,16 @@ class ServiceAdmin(ThemedAdmin, _OwnTransaction):  # type: ignore[misc]
         form = super().get_form(request, obj, change=change, **kwargs)
         refusal = getattr(request, "refusal", None)
         return form if refusal is None else type(form.__name__, (form,), {"refusal": refusal})
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Return the acts the person may do and the object's state admits; doing one twice harms nobody."""
+        obj = self.get_object(request, str(object_id))
+        prefix = f"{self.opts.app_label}_{self.opts.model_name}_"
+        return [
+            found
+            for found in super().get_actions_detail(request, object_id)
+            if obj is not None and self.offers[found.action_name.removeprefix(prefix)](obj)
+        ]
 
     def write(self, request: HttpRequest, form: Any, obj: Any) -> Model:
         """Call the service that creates (`obj` is None) or changes, and return the stored row."""

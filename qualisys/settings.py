@@ -245,7 +245,9 @@ UNFOLD: dict[str, Any] = {
     "LOGIN": {"form": "tenants.console_forms.ConsoleSignInForm"},
     "STYLES": [lambda request: static("css/tokens.css"), lambda request: static("css/console.css")],
     "SCRIPTS": [lambda request: static("js/console.js")],
-    "COMMAND": {"search_models": True},
+    "COMMAND": {
+        "search_models": ["agents.agentdefinition", "versions.agentversion", "tenants.tenant", "tenants.user"]
+    },
     "SIDEBAR": {
         "command_search": True,
         "show_search": True,

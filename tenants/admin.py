@@ -1,4 +1,4 @@
-"""Tenants in the console; people, members and keys are in `tenants.console_people`."""
+"""Tenants in the console; people and members are in `tenants.console_people`, keys in `tenants.console_keys`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from redis import RedisError
 
-from qualisys.console import ServiceAdmin, Step, act, code, column, moment, state
+from qualisys.cells import code, column, moment, state
+from qualisys.console import ServiceAdmin, Step, act
+from tenants import console_keys as console_keys
 from tenants import console_people as console_people
 from tenants import services, tasks
 from tenants.console_forms import NewTenantForm, TenantForm
@@ -33,6 +35,10 @@ class TenantAdmin(ServiceAdmin):
     list_before_template = "admin/tenants/requested.html"
     readonly_fields = ("standing", "slug", "hosts", "people", "created")
     actions_detail = ("suspend", "activate")
+    offers = {
+        "suspend": lambda tenant: tenant.status == TenantStatus.ACTIVE,
+        "activate": lambda tenant: tenant.status == TenantStatus.SUSPENDED,
+    }
     add_fieldsets = (
         ("New tenant", {"fields": ("schema_name", "name", "tier", "hosts"),
                 "description": "The tenant gets a database schema of its own. It is created in the "
@@ -125,19 +131,11 @@ class TenantAdmin(ServiceAdmin):
         )
         return redirect("admin:tenants_tenant_changelist")
 
-    def has_suspend_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Offer to suspend an active tenant."""
-        return self._may_set(request, object_id, TenantStatus.ACTIVE)
+    def has_stop_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Let those who may change a tenant suspend and activate it."""
+        return request.user.has_perm("tenants.change_tenant")
 
-    def has_activate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Offer to bring a suspended tenant back."""
-        return self._may_set(request, object_id, TenantStatus.SUSPENDED)
-
-    def _may_set(self, request: Any, object_id: Any, now: TenantStatus) -> bool:
-        obj = self.get_object(request, str(object_id))
-        return obj is not None and obj.status == now and request.user.has_perm("tenants.change_tenant")
-
-    @act("Suspend", "pause", "suspend", hurts=True)
+    @act("Suspend", "pause", "stop", hurts=True)
     def suspend(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Shut the tenant's doors."""
         obj = self.found(request, object_id)
@@ -153,7 +151,7 @@ class TenantAdmin(ServiceAdmin):
         )
         return self.ask(request, obj, step)
 
-    @act("Activate", "play_arrow", "activate")
+    @act("Activate", "play_arrow", "stop")
     def activate(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Open the tenant's doors again."""
         obj = self.found(request, object_id)

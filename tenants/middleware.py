@@ -7,8 +7,10 @@ from collections.abc import Callable
 from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib.auth import logout
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port
+from psycopg_pool import PoolTimeout
 
 from qualisys import audit, tenancy
 from qualisys.errors import problem_page
@@ -32,8 +34,10 @@ class HostMiddleware:
         try:
             tenant = async_to_sync(host_tenant)(host)
         except Problem as problem:
-            with tenancy.use(tenancy.platform("refuse a host")):
-                return problem_page(request, problem)
+            return self._refuse(request, problem)
+        except (OperationalError, InterfaceError, PoolTimeout):
+            detail = "The database is away. Nothing was changed; try again in a few seconds."
+            return self._refuse(request, Problem("unavailable", detail, headers={"Retry-After": "5"}))
         request.tenant = tenant  # type: ignore[attr-defined]
         request.urlconf = settings.ROOT_URLCONF if tenant else settings.PUBLIC_SCHEMA_URLCONF
         with tenancy.use(tenant or tenancy.platform("console")):
@@ -43,6 +47,10 @@ class HostMiddleware:
                     Problem("permission_denied", "This organisation is suspended. Ask your administrator."),
                 )
             return self.get_response(request)
+
+    def _refuse(self, request: HttpRequest, problem: Problem) -> HttpResponse:
+        with tenancy.use(tenancy.platform("refuse a host")):
+            return problem_page(request, problem)
 
 
 class MembershipMiddleware:

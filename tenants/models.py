@@ -98,6 +98,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.name or self.email
 
+    def get_full_name(self) -> str:
+        """Return how the person is called, where they have said so."""
+        return self.name or self.email
+
     @property
     def is_staff(self) -> bool:
         """Whether the person may enter the platform console."""

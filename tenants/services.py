@@ -9,6 +9,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
+from django.http.request import split_domain_port
 from django.utils import timezone
 
 from qualisys import audit, cache, changes, roles, tenancy
@@ -33,15 +34,19 @@ def create_tenant(
         )
     if tier not in Tier.values:
         raise invalid("tier", "tier", f"Use one of {', '.join(Tier.values)}.")
+    hosts = [host.lower() for host in hosts]
+    for host in hosts:
+        if split_domain_port(host) != (host, ""):
+            raise invalid("hosts", "host", f"'{host[:100]}' is not a host name; nobody could ever reach it.")
     try:
         with tenancy.use(tenancy.platform("create a tenant")), transaction.atomic():
             tenant: Tenant = Tenant(schema_name=slug, name=name.strip() or slug, tier=tier)
             tenant.save(force_insert=True)
             for index, host in enumerate(hosts):
-                Host.objects.create(domain=host.lower(), tenant=tenant, is_primary=index == 0)
+                Host.objects.create(domain=host, tenant=tenant, is_primary=index == 0)
             schema.create_schema(slug)
             emit("tenant.created", {"slug": slug, "tier": tier})
-    except IntegrityError as error:
+    except (IntegrityError, ValidationError) as error:
         raise Problem("conflict", f"The name '{slug}' or one of its hosts is taken.") from error
     cache.bump_quietly(cache.TENANTS)
     return tenant

@@ -33,7 +33,7 @@ class SessionStore(DatabaseStore):
 
     def _get_session_from_db(self) -> Any:
         """Return the row only where it began: the platform may read every row, a tenant's would open its console."""
-        row = super()._get_session_from_db()
+        row = super()._get_session_from_db()  # type: ignore[misc]
         if row is not None and row.tenant_id != _tenant_id(tenancy.require()):
             self._session_key = None
             return None

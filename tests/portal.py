@@ -146,7 +146,7 @@ class Portal:
         tenant: str | None = "acme",
         role: str | None = "key",
         web: Process | None = None,
-        **headers: str,
+        **headers: Any,
     ) -> httpx.Client:
         """Return an HTTP client of the API: with the demo key ("key"), as a role's person, or anonymous (None).
 

@@ -16,7 +16,8 @@ from django.utils.text import Truncator
 from agents import definitions
 from agents.admin import AgentAdmin
 from agents.models import AgentDefinition
-from qualisys.console import ServiceAdmin, block, code, column, moment, state
+from qualisys.cells import block, code, column, moment, state
+from qualisys.console import ServiceAdmin
 from versions import semver, services
 from versions.forms import NewVersionForm, RegisterForm, RolloutForm
 from versions.models import AgentVersion, VersionStatus

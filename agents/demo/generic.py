@@ -16,6 +16,8 @@ from agents.demo.reading import read_sentences
 
 MAX_DEPTH = 10
 MAX_ITEMS = 5
+#: Values made per answer before only what is required is filled: recursive schemas have no end.
+MAX_VALUES = 3_000
 _NOTHING = "The input holds no text to quote."
 _SUMMARY = re.compile(r"summary|overview|answer|conclusion|result", re.IGNORECASE)
 _FORMATS = {
@@ -59,6 +61,7 @@ class _Filler:
     def __init__(self, root: dict[str, Any], material: Material, sparse: bool) -> None:
         self.root = root
         self.sparse = sparse
+        self.values = 0
         texts = [sentence.text for sentence in read_sentences(material.documents)[:200]]
         self.texts = texts or [_NOTHING]
         self.next_text: Iterator[str] = cycle(self.texts)
@@ -70,6 +73,9 @@ class _Filler:
 
     def fill(self, schema: Any, given: Any, name: str, depth: int) -> Any:
         """Return a value for a schema; `given` is used as far as it fits."""
+        self.values += 1
+        if depth > 3 * MAX_DEPTH:
+            return None
         schema = self._resolved(schema)
         if "const" in schema:
             return schema["const"]
@@ -87,6 +93,10 @@ class _Filler:
         return (
             given if kind == "boolean" and isinstance(given, bool) else False if kind == "boolean" else None
         )
+
+    def _enough(self, depth: int) -> bool:
+        """Whether only what is required is still filled."""
+        return self.sparse or depth >= MAX_DEPTH or self.values > MAX_VALUES
 
     def _resolved(self, schema: Any, depth: int = 0) -> dict[str, Any]:
         """Follow references, take the first alternative, merge what must hold together."""
@@ -134,8 +144,11 @@ class _Filler:
         described = schema.get("properties")
         properties: dict[str, Any] = described if isinstance(described, dict) else {}
         required = [name for name in schema.get("required") or [] if isinstance(name, str)]
-        deep = self.sparse or depth >= MAX_DEPTH
-        names = required if deep else [*properties, *(name for name in required if name not in properties)]
+        names = (
+            required
+            if self._enough(depth)
+            else [*properties, *(name for name in required if name not in properties)]
+        )
         extra = schema.get("additionalProperties", {})
         filled = {
             name: self.fill(properties.get(name, extra), given.get(name), name, depth + 1) for name in names
@@ -148,7 +161,7 @@ class _Filler:
 
     def _array(self, schema: dict[str, Any], given: list[Any], name: str, depth: int) -> list[Any]:
         fewest, most = min(schema.get("minItems", 0), 200), schema.get("maxItems", max(MAX_ITEMS, len(given)))
-        usual = 0 if self.sparse or depth >= MAX_DEPTH else min(3, len(self.texts))
+        usual = 0 if self._enough(depth) else min(3 if depth < 4 else 1, len(self.texts))
         count = max(fewest, min(most, len(given) or usual))
         first = schema.get("prefixItems") or []
         rest = schema.get("items", {})

@@ -10,7 +10,9 @@ from agents.demo.personas import Cast
 
 Kind = Literal["ability", "prohibition", "system", "rule", "statement", "story"]
 
-_MODAL = r"(?:shall|must|should|will|can|may|cannot|needs? to|has to|have to|(?:is|are) required to)"
+_MODAL = (
+    r"(?:shall|must|should|will|can|may|cannot|needs? to|wants? to|has to|have to|(?:is|are) required to)"
+)
 _MAIN = re.compile(
     rf"^(?P<subject>.{{1,160}}?)(?<!\bthat)(?<!\bwhich)(?<!\bwho)\s+(?P<modal>{_MODAL})(?:\s+(?P<neg>not|never))?"
     r"\s+(?:(?:also|only|always|be able to)\s+)*(?P<action>.+)$",
@@ -133,7 +135,10 @@ def parse(sentence: str, cast: Cast) -> Clause:
     if found := _BENEFIT.search(text):
         benefit, text = found.group(1).strip(), text[: found.start()]
     if story := _STORY.search(text):
-        return Clause("story", "", story.group("action").strip(), benefit=benefit, persona=cast.find(text))
+        who = cast.find(text)
+        return Clause(
+            "story", f"the {who or 'user'}", story.group("action").strip(), benefit=benefit, persona=who
+        )
     condition, word = None, ""
     if found := _CONDITION.match(text):
         condition, word, text = (

@@ -92,6 +92,8 @@ _PEOPLE = [
     "receptionist",
     "coordinator",
     "director",
+    "team",
+    "department",
 ]
 _PERSON = rf"(?:{'|'.join(_PEOPLE)})"
 _QUALIFIED = re.compile(

@@ -129,7 +129,7 @@ def split_sentences(text: str) -> list[str]:
     """Cut a paragraph into sentences; abbreviations do not end one."""
     pieces: list[str] = []
     for piece in _SENTENCE_END.split(text):
-        if pieces and _ABBREVIATION.search(pieces[-1][-8:]):
+        if pieces and len(pieces[-1]) < MAX_SENTENCE and _ABBREVIATION.search(pieces[-1][-8:]):
             pieces[-1] = f"{pieces[-1]} {piece}"
         else:
             pieces.append(piece)

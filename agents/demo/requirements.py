@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 from agents.demo.grammar import Clause, parse
@@ -13,7 +14,11 @@ from agents.demo.personas import Cast, find_cast
 from agents.demo.reading import Sentence, find_ids, read_sentences
 
 MAX_REQUIREMENTS = 150
-_STRONG = re.compile(r"\b(?:shall|must|should|needs? to|has to|have to|required to)\b", re.IGNORECASE)
+#: Sentences read of one requirement.
+MAX_SENTENCES = 12
+_STRONG = re.compile(
+    r"\b(?:shall|must|should|needs? to|wants? to|has to|have to|required to)\b", re.IGNORECASE
+)
 _ABILITY = re.compile(r"\b(?:can|cannot|may|will|wants? to|would like to|be able to)\b", re.IGNORECASE)
 _STORY = re.compile(r"\bas an?\s.{2,60}\bI\s(?:want|need|would like)\b", re.IGNORECASE)
 _QUESTION = re.compile(r"\?\s*$")
@@ -42,42 +47,65 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text that was read for requirements."""
+    """A text that was read for requirements. `usual_words` are in too many of them to tell two apart."""
 
     requirements: tuple[Requirement, ...]
     sentences: tuple[Sentence, ...]
     cast: Cast
-    left_out: int = 0
+    left_out: int
+    usual_words: frozenset[str]
 
 
 def read_source(material: Material) -> Source:
     """Return the requirements of the material in reading order, at most `MAX_REQUIREMENTS`."""
     sentences = read_sentences(material.documents)
     cast = find_cast(material.documents, sentences)
-    requirements = [*_from_prose(sentences, cast), *_from_openapi(material.documents, cast)]
-    if material.focus:
-        narrowed = [item for item in requirements if _about(item, material.focus)]
-        requirements = narrowed or requirements
-    kept = tuple(requirements[:MAX_REQUIREMENTS])
-    return Source(kept, tuple(sentences), cast, len(requirements) - len(kept))
+    groups = _from_prose(sentences, cast)
+    listed = _narrowed(list(groups.items()), material.focus)
+    requirements = [_requirement(ref, group, cast) for (_, ref), group in listed[:MAX_REQUIREMENTS]]
+    described = _from_openapi(material.documents)
+    kept = tuple([*requirements, *described][:MAX_REQUIREMENTS])
+    counts = Counter(word for item in kept for word in content_words(item.text))
+    usual = frozenset(word for word, count in counts.items() if count > max(3, len(kept) / 5))
+    return Source(kept, tuple(sentences), cast, len(listed) + len(described) - len(kept), usual)
 
 
-def _about(requirement: Requirement, focus: frozenset[str]) -> bool:
-    words = content_words(f"{requirement.section} {requirement.text} {requirement.ref}")
-    return bool(words & focus) or requirement.ref.lower().rstrip("s") in focus
+Grouped = tuple[tuple[str, str], list[Sentence]]
 
 
-def _from_prose(sentences: list[Sentence], cast: Cast) -> list[Requirement]:
+def _narrowed(groups: list[Grouped], focus: frozenset[str]) -> list[Grouped]:
+    """Keep the statements that the focus names, by their words, section or id."""
+
+    def about(ref: str, group: list[Sentence]) -> bool:
+        words = content_words(" ".join([group[0].section, ref, *(sentence.text for sentence in group)]))
+        return bool(words & focus) or ref.lower().rstrip("s") in focus
+
+    wanted = [item for item in groups if about(item[0][1], item[1])] if focus else []
+    return wanted or groups
+
+
+def _from_prose(sentences: list[Sentence], cast: Cast) -> dict[tuple[str, str], list[Sentence]]:
+    """Return the sentences of each statement by document and reference.
+
+    What belongs to an id is one statement; without ids each sentence is one, named by its line.
+    """
     several = len({sentence.document for sentence in sentences}) > 1
     with_ids = sum(sentence.ident is not None for sentence in sentences) >= 3
+    on_line: Counter[tuple[str, int]] = Counter()
     groups: dict[tuple[str, str], list[Sentence]] = {}
     for sentence in sentences:
         if not _is_requirement(sentence, cast, with_ids):
             continue
-        place = f"line {sentence.line}" if not several else f"{sentence.document}, line {sentence.line}"
-        ref = sentence.ident or place
-        groups.setdefault((sentence.document, ref), []).append(sentence)
-    return [_requirement(ref, group, cast) for (_, ref), group in groups.items()]
+        ref = sentence.ident
+        if ref is None:
+            place = (sentence.document, sentence.line)
+            on_line[place] += 1
+            ref = f"{sentence.document}, line {sentence.line}" if several else f"line {sentence.line}"
+            ref += f" ({on_line[place]})" if on_line[place] > 1 else ""
+        group = groups.setdefault((sentence.document, ref), [])
+        if len(group) < MAX_SENTENCES:
+            group.append(sentence)
+    return groups
 
 
 def _is_requirement(sentence: Sentence, cast: Cast, with_ids: bool) -> bool:
@@ -109,7 +137,7 @@ def _requirement(ref: str, group: list[Sentence], cast: Cast) -> Requirement:
     )
 
 
-def _from_openapi(documents: tuple[Document, ...], cast: Cast) -> list[Requirement]:
+def _from_openapi(documents: tuple[Document, ...]) -> list[Requirement]:
     """Return one requirement per operation: an API description demands each of them."""
     found: list[Requirement] = []
     for document in documents:

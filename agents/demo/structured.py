@@ -129,7 +129,10 @@ def _separated(document: Document) -> Iterator[Table]:
         width = lines[0].count(mark)
         regular = sum(line.count(mark) >= width for line in lines)
         if width >= 1 and regular > 0.8 * len(lines) and "|" not in lines[0] and "{" not in lines[0]:
-            rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=mark))
+            try:
+                rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=mark))
+            except csv.Error:
+                return
             if len(rows) == len(lines) and all(len(cell) < 60 for cell in rows[0]):
                 yield _table(rows, lines, document.name, document)
             return

@@ -38,12 +38,14 @@ return 1
 """)
 
 # XADD refuses an id that is there already: an event that was sent twice. That is no error.
+# A run that somebody else has ended has a result. Without lease and result Redis has forgotten the run (it was
+# flushed); then whoever executes it goes on and settles it.
 
-#: KEYS lease, events. ARGV channel, then id, event, data of each event. Appends events and tells readers elsewhere.
-#: Returns -1 when the lease is gone (somebody ended the run), 1 when cancellation is asked for, else 0.
+#: KEYS lease, events, result. ARGV channel, then id, event, data of each event. Appends events and tells readers
+#: elsewhere. Returns -1 when somebody else has ended the run, 1 when cancellation is asked for, else 0.
 APPEND = Script("""
 local asked = redis.call('HGET', KEYS[1], 'cancel')
-if not asked and redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
+if not asked and redis.call('EXISTS', KEYS[3]) == 1 then return -1 end
 for i = 2, #ARGV, 3 do redis.pcall('XADD', KEYS[2], ARGV[i], 'e', ARGV[i + 1], 'd', ARGV[i + 2]) end
 redis.call('PUBLISH', ARGV[1], '')
 if asked then return 1 end
@@ -56,8 +58,11 @@ return 0
 #: another one had ended it before. Never settles twice.
 SETTLE = Script("""
 if redis.call('DEL', KEYS[1]) == 0 then
-  if redis.call('GET', KEYS[5]) == ARGV[3] then return 1 end
-  return 0
+  local result = redis.call('GET', KEYS[5])
+  if result then
+    if result == ARGV[3] then return 1 end
+    return 0
+  end
 end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
@@ -70,13 +75,14 @@ redis.call('PUBLISH', ARGV[2], '')
 return 1
 """)
 
-#: ARGV runs. For each: -1 its lease is gone, 1 cancellation is asked for, 2 nobody elsewhere reads it, 0 go on.
+#: ARGV runs. For each: -1 somebody else has ended it, 1 cancellation is asked for, 2 nobody elsewhere reads it,
+#: 0 go on.
 LOOK = Script("""
 local out = {}
 for i = 1, #ARGV do
   local lease = 'lease:' .. ARGV[i]
   if redis.call('HEXISTS', lease, 'cancel') == 1 then out[i] = 1
-  elseif redis.call('EXISTS', lease) == 0 then out[i] = -1
+  elseif redis.call('EXISTS', 'result:' .. ARGV[i]) == 1 then out[i] = -1
   elseif redis.call('EXISTS', 'readers:' .. ARGV[i]) == 0 then out[i] = 2
   else out[i] = 0 end
 end

@@ -20,7 +20,8 @@ from django.template.response import TemplateResponse
 
 from governance.audit.models import AuditEvent
 from qualisys import audit, pagination
-from qualisys.console import PLATFORM_CHAIN, block, code, moment, refuse_unstorable
+from qualisys.cells import block, code, moment
+from qualisys.console import PLATFORM_CHAIN, refuse_unstorable
 from qualisys.problems import Problem
 from tenants.models import Tenant, User
 

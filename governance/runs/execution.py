@@ -34,6 +34,9 @@ ABANDON = 0.1
 #: Seconds a finished run keeps trying to settle while Redis is away.
 SETTLE_FOR = 60
 
+#: What the first event tells.
+_STARTED = ("run_id", "agent_id", "version", "version_reason", "conversation_id", "demo")
+
 #: The runs that this process executes.
 executions: dict[UUID, Execution] = {}
 
@@ -80,7 +83,7 @@ class Execution:
         """Execute and settle, whatever happens."""
         self.log.event(
             "run.started",
-            {name: self.begun[name] for name in ("run_id", "agent_id", "version", "conversation_id", "demo")},
+            {name: self.begun[name] for name in _STARTED},
         )
         try:
             self.end = await self._bounded()

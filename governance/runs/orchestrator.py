@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
+from agents import metrics
 from agents.guard import Lease, Refused, admit
 from governance import gates
 from governance.runs import conversation, record
@@ -24,6 +25,9 @@ from tenants import effective as effective_configuration
 from tenants.effective import Effective
 from tenants.identity import Identity
 
+#: How often a run is tried anew because what it knew had changed meanwhile: about a second.
+ATTEMPTS = 10
+
 
 async def start(
     identity: Identity, agent_id: str, request: RunRequest, *, mode: Mode, run_id: UUID | None = None
@@ -32,23 +36,27 @@ async def start(
     assert identity.tenant is not None
     tenant = identity.tenant
     run_id = run_id or uuid7()
-    for _attempt in range(3):
+    for attempt in range(ATTEMPTS):
         epochs = await effective_configuration.epochs_for(tenant)
-        effective, context = await configure(identity, tenant, agent_id, request)
+        with metrics.RESOLVE.time():
+            effective, context = await configure(identity, tenant, agent_id, request)
         await gates.before_run(effective, request)
         begun = record.begin(run_id, identity, effective, request, context).payload()
         lease = Lease(run_id, tenant.id, agent_id, context.conversation_id)
         try:
-            await admit(
-                lease,
-                epochs=epochs,
-                timeout_seconds=effective.timeout_seconds,
-                reserve_tokens=effective.max_tokens,
-                customized=effective.customized,
-                process=pulse().process,
-                payload=begun,
-            )
+            with metrics.GUARD.time():
+                await admit(
+                    lease,
+                    epochs=epochs,
+                    timeout_seconds=effective.timeout_seconds,
+                    reserve_tokens=effective.max_tokens,
+                    customized=effective.customized,
+                    process=pulse().process,
+                    payload=begun,
+                )
         except Refused:
+            # Changes come in bursts (an administrator at work, the outbox behind them): let it pass.
+            await asyncio.sleep(0.02 * attempt)
             continue
         except RedisUnavailable as error:
             detail = "The guard cannot be asked, so nothing may run. Try again in a few seconds."

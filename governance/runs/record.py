@@ -13,6 +13,7 @@ from agents import providers
 from agents.providers.base import Usage
 from governance.runs.conversation import Context
 from governance.runs.request import RunRequest
+from qualisys import audit
 from qualisys.problems import Problem
 from tenants.effective import Effective
 from tenants.identity import Identity
@@ -126,7 +127,7 @@ def shown(start: dict[str, Any], end: End | None = None, status: str = "running"
 
 def problem_of(end: End, run_id: str) -> dict[str, Any] | None:
     """Return the problem's document, which names the run."""
-    return {**end.problem.document(), "run_id": run_id} if end.problem else None
+    return {**end.problem.document(audit.actor().request_id), "run_id": run_id} if end.problem else None
 
 
 def entry(start: dict[str, Any], end: End) -> bytes:

@@ -19,6 +19,9 @@ from qualisys.problems import Problem
 from qualisys.redis import RedisUnavailable
 from tenants.identity import Identity
 
+#: Sorts before every stored run, as a cursor after a page of live runs alone.
+NEWEST = str(UUID(int=(1 << 128) - 1))
+
 
 def not_found() -> Problem:
     """Return the one answer for runs that are not there or not to be seen."""
@@ -103,15 +106,15 @@ async def list_runs(
         if identity.has_perm("governance.view_run", agent)
     ]
     stored = await in_thread(_page, identity.user_id, seen, agent_id, status, after, size)
-    next_cursor = pagination.encode([stored[size - 1]["run_id"]]) if len(stored) > size else None
-    items = stored[:size]
+    live: list[dict[str, Any]] = []
     if after is None:
-        known = {item["run_id"] for item in items}
+        known = {item["run_id"] for item in stored}
         live = [run for run in await _live(identity) if run["run_id"] not in known]
-        items = [
-            r for r in live if agent_id in (None, r["agent_id"]) and status in (None, r["status"])
-        ] + items
-    return {"items": items, "next_cursor": next_cursor}
+        live = [r for r in live if agent_id in (None, r["agent_id"]) and status in (None, r["status"])]
+    items = [*live, *stored][:size]
+    more = len(live) + len(stored) > size
+    last = items[-1]["run_id"] if more and items[-1] in stored else NEWEST
+    return {"items": items, "next_cursor": pagination.encode([last]) if more else None}
 
 
 def _page(

@@ -14,10 +14,10 @@ from typing import Any, cast
 
 import orjson
 import redis
-from django.db import connections, transaction
+from django.db import InterfaceError, OperationalError, connections, transaction
 from psycopg import sql
+from psycopg_pool import PoolTimeout
 
-from agents import metrics
 from agents.guard.admission import SPOOL
 from qualisys import redis as qredis
 from qualisys import tenancy
@@ -86,7 +86,6 @@ def drain(consumer: str, block_ms: int = 200) -> int:
     if not entries:
         return 0
     store(entries, client)
-    metrics.BACKLOG.set(client.xlen(SPOOL))
     return len(entries)
 
 
@@ -94,11 +93,16 @@ def store(entries: Sequence[tuple[bytes, Row]], client: redis.Redis) -> None:
     """Store a batch; where it fails as a whole, entry by entry, setting aside what cannot be stored."""
     try:
         write([row for _, row in entries])
+    except (OperationalError, InterfaceError, PoolTimeout):
+        # No database is no fault of the entries: they stay in the spool.
+        raise
     except Exception:
         logger.exception("a batch of %d runs failed; trying them one by one", len(entries))
         for key, row in entries:
             try:
                 write([row])
+            except (OperationalError, InterfaceError, PoolTimeout):
+                raise
             except Exception as error:
                 logger.exception("run %s cannot be stored and is set aside", row.get("run_id"))
                 client.xadd(DEAD, {"entry": orjson.dumps(row), "error": str(error)[:500], "of": key})

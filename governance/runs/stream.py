@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -41,8 +40,7 @@ READER_GRACE = 15
 LOOK = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event: the position after it, its name and its data (text of a delta, JSON of anything else)."""
 
     position: int
@@ -151,7 +149,7 @@ class EventLog:
         for position, name, data in events:
             args += [f"{position}-0", name, data]
         self._sending = qredis.client().run_soon(
-            scripts.APPEND, [admission.lease_key(self.run_id), key], args
+            scripts.APPEND, [admission.lease_key(self.run_id), key, admission.result_key(self.run_id)], args
         )
         if self._sending is None:
             self._timer = self._loop.call_later(0.5, self._flush)
@@ -193,7 +191,7 @@ def after(events: list[Event], index: int, position: int) -> tuple[Event | None,
         texts.append(events[index].data)
         room -= len(events[index].data)
         index += 1
-    return Event(events[index - 1].position, DELTA, "".join(texts) if len(texts) > 1 else texts[0]), index
+    return first if len(texts) == 1 else Event(events[index - 1].position, DELTA, "".join(texts)), index
 
 
 async def follow(log: EventLog, position: int = 0) -> AsyncIterator[Event]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
+from agents import metrics
 from agents.guard import scripts
-from agents.guard.admission import events_key, lease_key
+from agents.guard.admission import SPOOL, events_key, lease_key
 from governance.runs.execution import Execution, executions
 from governance.runs.stream import READER_GRACE
 from qualisys import redis as qredis
 
 
 async def tick() -> None:
-    """Stop the runs that should not go on."""
+    """Stop the runs that should not go on; note how many ended ones wait to be written."""
+    metrics.BACKLOG.set(await qredis.client().call("XLEN", SPOOL))
     running = list(executions.values())
     if not running:
         return

@@ -1,6 +1,6 @@
 // What a run answered, as a file. Like the page, a file must not carry what a model could hide in it.
 
-import { plain } from "./dom.js";
+import { copy, download, plain } from "./dom.js";
 import { label } from "./format.js";
 
 /**
@@ -8,7 +8,7 @@ import { label } from "./format.js";
  * the open web lose their syntax. Code blocks that start in the first column are kept as they are; inside any other
  * structure a fence may end earlier than it seems, so there everything is escaped.
  */
-export function inertMarkdown(text) {
+function inertMarkdown(text) {
   let fence = null;
   return plain(text)
     .split("\n")
@@ -36,7 +36,7 @@ function inertLine(line) {
 }
 
 /** Return a structured document as Markdown: fields become headings, lists of objects become sections. */
-export function documentMarkdown(title, value) {
+function documentMarkdown(title, value) {
   const lines = [`# ${escaped(title)}`, ""];
   write(lines, value, 2);
   return `${lines.join("\n").replace(/\n{3,}/g, "\n\n").trim()}\n`;
@@ -93,7 +93,12 @@ function escaped(text) {
   return plain(text).replace(/\s*\n\s*/g, " ").replace(/[\\`*_{}[\]<>#|!~]/g, "\\$&");
 }
 
-/** Return a file name made of harmless characters. */
-export function fileName(agentId, runId, ending) {
-  return `${agentId}-${runId.slice(-8)}.${ending}`.replace(/[^a-z0-9.-]/gi, "-");
+/** Give the person a run's answer: `how` is copy, markdown or json. */
+export function handOut(how, agent, state) {
+  const title = `${agent.name ?? agent.agent_id}, run ${state.runId ?? ""}${state.demo ? " (demo output)" : ""}`;
+  const asMarkdown = state.value === undefined ? inertMarkdown(state.text) : documentMarkdown(title, state.value);
+  const name = (ending) => `${agent.agent_id}-${(state.runId ?? "run").slice(-8)}.${ending}`.replace(/[^a-z0-9.-]/gi, "-");
+  if (how === "copy") copy(state.value === undefined ? state.text : asMarkdown);
+  else if (how === "markdown") download(name("md"), "text/markdown", asMarkdown);
+  else if (how === "json") download(name("json"), "application/json", JSON.stringify(state.value ?? state.run ?? { output: state.text }, null, 2));
 }

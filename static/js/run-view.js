@@ -1,25 +1,15 @@
 // One run, live or ended: its steps, its text or document as it arrives, what it cost and what can be done with it.
 
 import { ask, Refusal } from "./api.js";
-import { badge, copy, download, h, icon, morph } from "./dom.js";
+import { h, icon, morph } from "./dom.js";
 import { follow, Lost } from "./events.js";
-import { documentMarkdown, fileName, inertMarkdown } from "./export.js";
-import { bytes, count, duration } from "./format.js";
+import { handOut } from "./export.js";
+import { bytes } from "./format.js";
 import { markdown } from "./markdown.js";
 import { NOTHING, parsePartial } from "./partial-json.js";
 import { render } from "./results/index.js";
-import { advice, steps } from "./run-steps.js";
-
-const STATUS = {
-  starting: ["accent", "loader", "Starting"], queued: ["paused", "clock", "Queued"], running: ["accent", "loader", "Running"],
-  completed: ["healthy", "circle-check", "Completed"], truncated: ["attention", "triangle-alert", "Cut short"],
-  failed: ["broken", "circle-x", "Failed"], cancelled: ["paused", "circle-stop", "Stopped"], awaiting_approval: ["attention", "hourglass", "Awaiting approval"],
-};
-const REASONS = {
-  stable: "This is the newest version that everybody has.",
-  rollout: "This version is being rolled out step by step, and your organisation is among those who have it already.",
-  pin: "Your organisation has pinned this version.",
-};
+import { footParts, headParts, notes, STATUS } from "./run-parts.js";
+import { steps } from "./run-steps.js";
 
 /** A view of one run. `agent` is {agent_id, structured?}; `actions` are `retry`, `started(state)`, `ended(state)`. */
 export class RunView {
@@ -151,7 +141,7 @@ export class RunView {
     let problem = { code: "unreachable", title: "The portal cannot be reached", detail: "The connection failed before the run began or while it was followed." };
     if (error instanceof Refusal) problem = error.document;
     else if (error instanceof Lost) problem = { code: "lost", title: "The connection was lost", detail: "The run could not be followed to its end." };
-    this.retryAfter = error.retryAfter ?? null;
+    this.state.retryAfter = error.retryAfter ?? null;
     this.#end("failed", problem);
   }
 
@@ -209,77 +199,11 @@ export class RunView {
   #drawState() {
     const { state } = this;
     if (!state.ended) state.elapsed = performance.now() - (this.began ?? performance.now());
-    morph(this.head, h("div", {}, this.#headParts()));
+    morph(this.head, h("div", {}, headParts(state, { mayStop: this.mayStop, mayRetry: this.retry !== null })));
     morph(this.line, h("ol", {}, steps(state)));
-    morph(this.note, h("div", {}, this.#notes()));
+    morph(this.note, h("div", {}, notes(state)));
     this.foot.hidden = !state.runId;
-    morph(this.foot, h("div", {}, this.#footParts()));
-  }
-
-  #headParts() {
-    const { state } = this;
-    const [kind, iconName, word] = STATUS[state.status] ?? ["paused", "circle-dot", state.status];
-    const shown = badge(kind, iconName, word);
-    if (iconName === "loader") shown.firstChild.classList.add("spin");
-    return [
-      shown,
-      state.demo ? h("span", { class: "badge badge-attention tip tip-start", tabindex: "0", "data-tip": "Composed by the demo model's rules, not by a language model." }, icon("flask-conical"), "Demo output") : null,
-      state.ended ? null : h("span", { class: "quiet number" }, duration(state.elapsed)),
-      h("div", { class: "run-actions" }, state.ended ? this.#afterwards() : this.mayStop ? h("button", { class: "button button-stop", type: "button", "data-act": "stop", disabled: Boolean(state.stopping) }, icon("square"), state.stopping ? "Stopping" : "Stop") : null),
-    ];
-  }
-
-  #afterwards() {
-    const act = (name, iconName, word) => h("button", { class: "button button-quiet", type: "button", "data-act": name }, icon(iconName), word);
-    const { state } = this;
-    return [
-      this.retry ? act("retry", "rotate-ccw", "Retry") : null,
-      state.text ? act("copy", "copy", "Copy") : null,
-      state.text ? act("json", "braces", "JSON") : null,
-      state.text ? act("markdown", "download", "Markdown") : null,
-    ];
-  }
-
-  #notes() {
-    const { state } = this;
-    const notes = [];
-    if (state.lost && !state.ended) notes.push(h("p", { class: "notice notice-attention" }, icon("triangle-alert"), h("span", {}, "The connection was lost. Trying to take up the run where it was.")));
-    if (state.status === "truncated") notes.push(h("p", { class: "notice notice-attention" }, icon("triangle-alert"), h("span", {}, "The answer reached the agent's token limit and was cut there. Ask for less at once.")));
-    if (state.problem) notes.push(this.#problem(state.problem));
-    return notes;
-  }
-
-  #problem(problem) {
-    const errors = Array.isArray(problem.errors) ? problem.errors.slice(0, 20) : [];
-    const id = (name, value) => (value ? h("p", { class: "quiet" }, `${name} `, h("span", { class: "mono" }, value), " ", h("button", { class: "icon-button icon-button-small", type: "button", "data-copy": value, "aria-label": `Copy the ${name.toLowerCase()}` }, icon("copy"))) : null);
-    return h(
-      "div",
-      { class: "notice notice-broken", "data-problem": problem.code },
-      icon("circle-alert"),
-      h(
-        "div",
-        { class: "items" },
-        h("strong", {}, problem.title ?? "It did not work"),
-        h("p", {}, problem.detail ?? ""),
-        errors.length ? h("ul", {}, errors.map((error) => h("li", {}, h("span", { class: "mono" }, error.field), `: ${error.message}`))) : null,
-        h("p", {}, advice(problem, this.retryAfter), problem.code === "not_authenticated" ? [" ", h("a", { href: "/sign-in/", target: "_blank" }, "Sign in")] : null),
-        id("Run id", problem.run_id ?? this.state.runId),
-        id("Request id", problem.request_id),
-      ),
-    );
-  }
-
-  #footParts() {
-    const { state } = this;
-    const { usage } = state;
-    const fact = (iconName, ...words) => h("span", { class: "fact" }, icon(iconName), words);
-    return [
-      this.tied && !state.ended ? fact("info", "Leaving this page ends the run") : null,
-      h("span", { class: `fact${state.reason ? " tip tip-up tip-start" : ""}`, tabindex: state.reason ? "0" : null, "data-tip": REASONS[state.reason] ?? null }, icon("layers"), "version ", h("span", { class: "mono" }, state.version ?? ""), state.reason ? ` (${state.reason})` : ""),
-      usage ? fact("cpu", `${usage.estimated ? "about " : ""}${count(usage.input_tokens + usage.output_tokens, "token")} (${count(usage.input_tokens, "in", "in")}, ${count(usage.output_tokens, "out", "out")})`) : null,
-      state.ms && state.ended ? fact("clock", duration(state.ms)) : null,
-      h("span", { class: "fact" }, icon("link"), this.link ? h("a", { href: `/runs/${state.runId}/`, class: "mono" }, `run ${state.runId?.slice(-8)}`) : h("span", { class: "mono" }, `run ${state.runId?.slice(-8)}`), h("button", { class: "icon-button icon-button-small", type: "button", "data-copy": state.runId, "aria-label": "Copy the run id" }, icon("copy"))),
-    ];
+    morph(this.foot, h("div", {}, footParts(state, { link: this.link, tied: this.tied })));
   }
 
   #drawBody() {
@@ -340,7 +264,7 @@ export class RunView {
     else if (ref) this.#lead((each) => each.dataset.id === ref, "[data-id]", true);
     else if (act === "stop") this.stop();
     else if (act === "retry") this.retry();
-    else if (act) this.#hand(act);
+    else if (act) handOut(act, this.agent, this.state);
   }
 
   #choose(tab, focus = false) {
@@ -364,14 +288,5 @@ export class RunView {
     if (!mark) return;
     found.classList.add("found");
     setTimeout(() => found.classList.remove("found"), 1600);
-  }
-
-  #hand(act) {
-    const { state, agent } = this;
-    const title = `${agent.name ?? agent.agent_id}, run ${state.runId ?? ""}${state.demo ? " (demo output)" : ""}`;
-    const asMarkdown = state.value === undefined ? inertMarkdown(state.text) : documentMarkdown(title, state.value);
-    if (act === "copy") copy(state.value === undefined ? state.text : asMarkdown, "Copied as Markdown");
-    else if (act === "markdown") download(fileName(agent.agent_id, state.runId ?? "run", "md"), "text/markdown", asMarkdown);
-    else if (act === "json") download(fileName(agent.agent_id, state.runId ?? "run", "json"), "application/json", JSON.stringify(state.value ?? state.run ?? { output: state.text }, null, 2));
   }
 }

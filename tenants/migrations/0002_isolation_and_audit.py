@@ -30,6 +30,7 @@ SELECT app_govern('tenants_host', '{"object": "host", "id": "domain", "topic": "
 SELECT app_govern('tenants_membership', '{"object": "member", "id": "user_id", "topic": "@tenant_id"}');
 SELECT app_govern('tenants_apikey',
   '{"object": "api_key", "id": "prefix", "secret": ["secret_hash"], "ignore": ["last_used_at"], "topic": "@tenant_id"}');
+SELECT app_govern('tenants_signingkey', '{"object": "signing_key", "id": "kid", "secret": ["private"], "topic": "platform"}');
 SELECT app_govern('tenants_user',
   '{"object": "user", "id": "id", "secret": ["password"], "personal": ["email", "name"], "ignore": ["last_login"], "topic": "platform"}');
 """

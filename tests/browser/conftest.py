@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.portal import Portal
 
@@ -32,9 +32,14 @@ def browser(portal: Portal) -> Iterator[Browser]:
     """A browser for one module: its event loop must not outlive the module, asynchronous tests need their own."""
     executable = _executable()
     if executable is None:
-        pytest.skip("no Chromium found: install one (Debian: `apt install chromium`) to run the browser tests")
+        pytest.skip(
+            "no Chromium found: install one (Debian: `apt install chromium`) to run the browser tests"
+        )
+    expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        started = playwright.chromium.launch(
+            executable_path=executable, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield started
         started.close()
 
@@ -59,19 +64,26 @@ def foreign() -> list[str]:
 
 @pytest.fixture
 def open_page(
-    portal: Portal, browser: Browser, sessions: dict[tuple[str, str], Any], complaints: list[str], foreign: list[str]
+    portal: Portal,
+    browser: Browser,
+    sessions: dict[tuple[str, str], Any],
+    complaints: list[str],
+    foreign: list[str],
 ) -> Iterator[Open]:
     """Return a function that opens a page, signed in as a role unless that is None; it must end without complaints."""
     contexts = []
 
-    def opened(path: str = "/", *, role: str | None = "pm_csm", tenant: str = "acme", **options: Any) -> Page:
+    def opened(
+        path: str = "/", *, role: str | None = "pm_csm", tenant: str = "acme", at: str = "", **options: Any
+    ) -> Page:
+        home = at or portal.url(tenant)
         key = (tenant, role or "")
         options.setdefault("viewport", {"width": 1280, "height": 900})
-        context = browser.new_context(base_url=portal.url(tenant), storage_state=sessions.get(key), **options)
+        context = browser.new_context(base_url=home, storage_state=sessions.get(key), **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)
-        _listen(page, portal.url(tenant), complaints, foreign)
+        _listen(page, home, complaints, foreign)
         if role is not None and key not in sessions:
             sign_in(page, portal, tenant, role)
             sessions[key] = context.storage_state()
@@ -101,6 +113,10 @@ def _listen(page: Page, home: str, complaints: list[str], foreign: list[str]) ->
         if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
             complaints.append(message.text)
 
+    def request(asked: Request) -> None:
+        if not asked.url.startswith((home, "blob:", "data:")):
+            foreign.append(asked.url)
+
     page.on("console", console)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: None if request.url.startswith((home, "blob:", "data:")) else foreign.append(request.url))
+    page.on("request", request)

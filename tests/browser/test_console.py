@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ def person(database: None) -> Somebody:
 @pytest.fixture(scope="module")
 def chromium(person: Somebody) -> Iterator[Browser]:
     """A browser for the module; its event loop forbids the database from here on."""
+    expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield browser
@@ -148,6 +150,15 @@ def test_agent__registered_then_killed__through_the_pages(page: Page, portal: Po
     expect(page.get_by_role("link", name="Turn on")).to_be_visible()
     with portal.client(None) as client:
         assert client.get(f"/admin/agents/{agent_id}").json()["enabled"] is False
+
+
+def test_filters__by_keyboard__open_and_apply(page: Page) -> None:
+    page.goto("/admin/agents/agentdefinition/")
+    page.get_by_role("button", name="Filters").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Built-in").click()
+    expect(page).to_have_url(re.compile("type__exact=builtin"))
+    expect(page.get_by_text("7 agents")).to_be_visible()
 
 
 def test_key__created__can_be_copied_once(page: Page, person: Somebody) -> None:

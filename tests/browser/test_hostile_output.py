@@ -41,13 +41,19 @@ DOCUMENT: dict[str, Any] = {
     "__proto__": {"polluted": True},
     "constructor": {"prototype": {"polluted": True}},
     VALUE: VALUE,
-    "stories": [{"id": VALUE, "title": VALUE, "as_a": {"toString": 1}, "acceptance_criteria": [{"basis": "constructor", "then": VALUE}]}],
+    "stories": [
+        {"id": VALUE, "title": VALUE, "as_a": {"toString": 1},
+         "acceptance_criteria": [{"basis": "constructor", "then": VALUE}]}
+    ],
     "gaps": [{"severity": "constructor", "question": VALUE, "description": [VALUE]}, None],
     "quality": {"a": 1, "b": 2, "c": 3, "total": 6, "verdict": "__proto__"},
     "coverage": [{"requirement": VALUE, "status": "toString"}, 7],
     "code": f"{VALUE}\n```\n{VALUE};",
 }  # fmt: skip
-ACTING = ".run-body :is(script, img, iframe, svg:not(.icon):not(.bar-drawing), style, form, object, embed, link, base, [style])"
+ACTING = (
+    ".run-body :is(script, img, iframe, svg:not(.icon):not(.bar-drawing), style, form, object, embed, link, base,"
+    " [style])"
+)
 HANDLERS = """() => [...document.querySelectorAll('main *')].flatMap((each) => [...each.attributes])
   .filter(({name, value}) => name.startsWith('on') || /^\\s*(javascript|data|vbscript):/i.test(value)).length"""
 
@@ -75,7 +81,9 @@ def hostile(portal: Portal) -> dict[str, str]:
     portal.provider.control(answers={"hostile-text": TEXT, "hostile-document": json.dumps(DOCUMENT)})
     return {
         "text": portal.scripted("named=hostile-text,chunks=60,interval=15").agent_id,
-        "document": portal.scripted("named=hostile-document,chunks=90,interval=15", output_schema={"type": "object"}).agent_id,
+        "document": portal.scripted(
+            "named=hostile-document,chunks=90,interval=15", output_schema={"type": "object"}
+        ).agent_id,
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
+from tests.browser.wire import wire
 from tests.portal import Portal
 
 pytestmark = pytest.mark.browser
@@ -35,9 +36,12 @@ STORIES: dict[str, Any] = {
         for number in (1, 2)
     ],
     "coverage": [
-        {"requirement": "REQ-1", "text": "Sign out", "stories": ["US-1"], "estimated_tests": 3, "status": "covered", "note": None}
+        {"requirement": "REQ-1", "text": "Sign out", "stories": ["US-1"], "estimated_tests": 3, "status": "covered"}
     ],
-    "gaps": [{"id": "GAP-1", "severity": "critical", "category": "conflict", "description": "Two limits.", "question": "Which?"}],
+    "gaps": [
+        {"id": "GAP-1", "severity": "critical", "category": "conflict", "description": "Two limits.",
+         "question": "Which?"}
+    ],
 }  # fmt: skip
 
 
@@ -94,17 +98,20 @@ def test_refusal__before_the_run__is_shown_as_a_problem(open_page: Open, portal:
     expect(page.locator(".step[data-state=failed]")).to_contain_text("Queued")
 
 
-def test_connection__lost_in_the_middle__is_taken_up_without_a_gap(open_page: Open, portal: Portal) -> None:
+def test_connection__cut_in_the_middle__is_taken_up_without_a_gap(open_page: Open, portal: Portal) -> None:
     agent = portal.scripted("chunks=150,interval=40").agent_id
-    page = open_page(f"/agents/{agent}/")
-    start(page, "go")
-    expect(page.locator(".prose")).to_contain_text("0010")
-    page.context.set_offline(True)
-    page.wait_for_timeout(700)
-    page.context.set_offline(False)
-    expect(page.locator(".run-head")).to_contain_text("Completed")
-    shown = page.locator(".prose").inner_text().split()
-    assert shown == [f"{number:04}" for number in range(150)]
+    with wire(portal.webs[0].port) as line:
+        page = open_page(f"/agents/{agent}/", at=f"http://{portal.host('acme')}:{line.port}")
+        taken_up: list[str] = []
+        page.on("request", lambda request: taken_up.append(request.headers.get("last-event-id", "")))
+        start(page, "go")
+        for seen in ("0010", "0060"):
+            expect(page.locator(".prose")).to_contain_text(seen)
+            line.cut()
+            expect(page.locator(".run-note")).to_contain_text("The connection was lost")
+        expect(page.locator(".run-head")).to_contain_text("Completed")
+    assert len([last for last in taken_up if last]) >= 2
+    assert page.locator(".prose").inner_text().split() == [f"{number:04}" for number in range(150)]
 
 
 def test_reload__in_the_middle__attaches_to_the_same_run(open_page: Open, portal: Portal) -> None:
@@ -145,7 +152,9 @@ def test_conversation__second_turn__continues_the_first(open_page: Open, portal:
     expect(page.locator(".run")).to_have_count(0)
 
 
-def test_document__structured__is_readable_while_it_arrives(open_page: Open, portal: Portal, tmp_path: Path) -> None:
+def test_document__structured__is_readable_while_it_arrives(
+    open_page: Open, portal: Portal, tmp_path: Path
+) -> None:
     portal.provider.control(answers={"stories": json.dumps(STORIES)})
     schema = {"type": "object", "required": ["stories"]}
     agent = portal.scripted("named=stories,chunks=80,interval=30", output_schema=schema).agent_id

@@ -12,7 +12,8 @@ from tests.portal import Portal
 
 pytestmark = pytest.mark.browser
 
-MISNAMED = """() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')]
+MISNAMED = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary')]
+  .filter((each) => each.type !== 'hidden')
   .filter((each) => each.checkVisibility())
   .filter((each) => !(each.getAttribute('aria-label') || each.labels?.length || each.textContent.trim()))
   .map((each) => each.outerHTML.slice(0, 120))"""
@@ -22,7 +23,9 @@ OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElemen
 @pytest.fixture(scope="module")
 def echo(portal: Portal) -> str:
     """An agent that answers at once."""
-    return portal.register(name="Echoing agent", tags=["echoing"], input_types=["md", "txt"], icon="no-such-icon")
+    return portal.register(
+        name="Echoing agent", tags=["echoing"], input_types=["md", "txt"], icon="no-such-icon"
+    )
 
 
 def test_sign_in__wrong_password__says_so_and_keeps_the_address(open_page: Open, portal: Portal) -> None:
@@ -101,7 +104,9 @@ def test_agents__owner__sees_the_last_day_of_each(open_page: Open, echo: str) ->
     expect(page.locator(f"#health-{echo} .spark-text")).to_contain_text("No runs in 24 h")
 
 
-def test_attachments__wrong_type__is_refused_and_a_right_one_can_be_removed(open_page: Open, echo: str) -> None:
+def test_attachments__wrong_type__is_refused_and_a_right_one_can_be_removed(
+    open_page: Open, echo: str
+) -> None:
     page = open_page(f"/agents/{echo}/")
     files = page.locator("input[type=file]")
     files.set_input_files({"name": "tool.exe", "mimeType": "application/octet-stream", "buffer": b"MZ"})

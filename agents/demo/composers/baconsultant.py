@@ -20,7 +20,11 @@ from agents.demo.stories.scoring import score_set, score_story
 NO_BENEFIT = "the benefit is not stated in the source"
 
 _SYSTEM_NAME = re.compile(r"\b[A-Z]{2,5}\b")
-_NOT_A_SYSTEM = frozenset(["AND", "OR", "NOT", "PDF", "CSV", "JPEG", "PNG", "TLS", "AES", "WCAG", "REST", "API", "JSON", "XML", "SMS", "OTP", "HTTP", "HTTPS", "ID", "MB", "GB", "KB", "UTC", "AA", "HIPAA", "GDPR", "PCI", "SOX", "TBD", "TBC", "REQ", "FR", "NFR", "US", "QR", "SLA", "UI", "UX", "AC"])  # fmt: skip
+#: Capitals that name a format, a standard or a currency rather than a system.
+_NOT_A_SYSTEM = re.compile(
+    r"(?:AND|OR|NOT|PDF|CSV|JPEG|PNG|TLS|AES|WCAG|REST|API|JSON|XML|SMS|OTP|SSO|HTTP|HTTPS|ID|MB|"
+    r"GB|KB|UTC|AA|HIPAA|GDPR|PCI|SOX|TBD|TBC|REQ|FR|NFR|US|QR|SLA|UI|UX|AC|EUR|USD|GBP)"
+)
 _DECISIONS = re.compile(r"\bopen (?:points|questions|issues)\b", re.IGNORECASE)
 
 Told = list[tuple[Group, list[Criterion]]]
@@ -139,7 +143,9 @@ def _dependencies(group: Group, source: Source) -> list[dict[str, str]]:
         for item in group.requirements
         for mentioned in item.mentions
     ]
-    names = dict.fromkeys(name for name in _SYSTEM_NAME.findall(group.text) if name not in _NOT_A_SYSTEM)
+    names = dict.fromkeys(
+        name for name in _SYSTEM_NAME.findall(group.text) if not _NOT_A_SYSTEM.fullmatch(name)
+    )
     rows += [{"kind": "system", "on": name, "reason": "The requirements name it."} for name in names]
     words = content_words(f"{group.heading} {group.text}")
     for sentence in source.sentences:

@@ -16,11 +16,12 @@ from agents.demo.sql.statements import Statement, read_statements
 from agents.demo.stories.gaps import gap, numbered
 
 _ENVIRONMENT = re.compile(
-    r"\b(?:target|environment|run on|deploy(?:ed)? (?:to|on)|for)\s*[:=]?\s*(?:the\s+)?(production|staging|test|development)\b",
+    r"\b(?:target|environment|run on|deploy(?:ed)? (?:to|on)|for)\s{0,3}[:=]?\s{0,3}(?:the\s)?(production|staging|test|development)\b",
     re.I,
 )
 _ROLLBACK = re.compile(
-    r"^\s*(?:--|#)+\s*(?:rollback|down|revert)\b|\bdown\.sql\b|\brollback script\b", re.I | re.M
+    r"^[ \t]{0,20}(?:--|#)[-#]{0,8}[ \t]{0,20}(?:rollback|down|revert)\b|\bdown\.sql\b|\brollback script\b",
+    re.I | re.M,
 )
 
 

@@ -18,7 +18,7 @@ from agents.demo.stories.gaps import gap, numbered
 from agents.demo.structured import parse_json
 
 _BASELINE = re.compile(r"\b(?:baseline|known)\b", re.IGNORECASE)
-_KNOWN_PART = re.compile(r"(?im)^#*\s*known patterns:?\s*$([\s\S]*?)(?=^#|\Z)")
+_KNOWN_PART = re.compile(r"(?im)^#{0,6}[ \t]*known patterns:?[ \t]*$([\s\S]*?)(?=^#|\Z)")
 _INJECTION = re.compile(r"ignore (?:all |previous |above )*instructions|<script|';\s*drop|\$\{jndi", re.I)
 
 

@@ -12,7 +12,7 @@ from agents.demo.requirements import operations
 from agents.demo.structured import Table, find_tables
 
 _USERS = re.compile(
-    r"\b(?:users|vus|virtual_users)[\"']?\s*[:=]\s*[\"']?(\d[\d,]*)|\b(\d[\d,]*)\s+(?:concurrent|simultaneous|virtual|parallel|active)?\s*(?:users|VUs|sessions)\b",
+    r"\b(?:users|vus|virtual_users)[\"']?\s{0,3}[:=]\s{0,3}[\"']?(\d[\d,]{0,12})|(?<![\d,.])(\d[\d,]{0,12})\s(?:concurrent|simultaneous|virtual|parallel|active)?\s*(?:users|VUs|sessions)\b",
     re.I,
 )
 _RATE = re.compile(r"\b(\d[\d,.]*)\s+(?:\w+\s+){0,3}?(?:per second|/s\b|rps\b|requests/s)", re.I)

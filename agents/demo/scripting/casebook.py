@@ -13,9 +13,10 @@ from agents.demo.released import read_stories
 from agents.demo.structured import find_json
 
 MAX_CASES = 40
+MAX_STEP = 600
 _ARROW = re.compile(r"\s*(?:->|=>|→|⇒)\s*")
 _CASE_ID = re.compile(r"\b(?:TC|SMK|SAN|INT|REG|USA|UAT|E2E|API|UI|TEST)-\d{1,5}\b")
-_SCENARIO = re.compile(r"^\s*Scenario(?: Outline)?:\s*(.{1,200})$", re.MULTILINE)
+_SCENARIO = re.compile(r"^[ \t]*Scenario(?: Outline)?:\s*(.{1,200})$", re.MULTILINE)
 _GHERKIN_STEP = re.compile(r"^\s*(Given|When|Then|And|But)\s+(.{1,300})$")
 _STORY = re.compile(r"^Story:\s*(\S+)", re.IGNORECASE)
 
@@ -57,7 +58,7 @@ def _from_json(values: list[Any]) -> Iterator[TestCase]:
 def _json_case(row: dict[str, Any]) -> TestCase:
     steps = row.get("steps")
     pairs = [
-        (str(step.get("action") or ""), str(step.get("expected") or ""))
+        (str(step.get("action") or "")[:MAX_STEP], str(step.get("expected") or "")[:MAX_STEP])
         for step in (steps if isinstance(steps, list) else [])
         if isinstance(step, dict)
     ]
@@ -77,7 +78,7 @@ def _from_markdown(material: Material) -> Iterator[TestCase]:
                 title = re.sub(r"\(P\d\)", "", block.text.replace(found.group(), "")) if found else ""
                 current = TestCase(found.group(), title.strip(" :-–—")) if found else None
             elif current and block.kind == "item":
-                action, *expected = _ARROW.split(block.text, maxsplit=1)
+                action, *expected = _ARROW.split(block.text[:MAX_STEP], maxsplit=1)
                 current.steps.append((action.strip(), expected[0].strip() if expected else ""))
             elif current and (story := _STORY.match(block.text)):
                 current.traces = find_ids(block.text) or [story.group(1)]

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from agents.demo.material import Material
 from agents.demo.structured import find_fences
 
-MAX_HTML = 100_000
+MAX_HTML = 50_000
 MAX_ELEMENTS = 400
 _INTERACTIVE = {
     "a",

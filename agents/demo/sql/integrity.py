@@ -18,11 +18,11 @@ _MONEY = re.compile(
 )
 _ZONELESS = re.compile(r"\btimestamp\b(?!\s*(?:\(\d\)\s*)?with\s+time\s+zone|tz)", re.IGNORECASE)
 _REFERENCE = re.compile(
-    r"(\w+)\s+[\w() ]{2,40}?(?:NOT\s+NULL\s+)?REFERENCES\s+(\w+)\s*(?:\(\w+\))?([^,)]*)", re.IGNORECASE
+    r"\b(\w{1,63})\s+[\w() ]{2,40}?(?:NOT\s+NULL\s+)?REFERENCES\s+(\w+)\s*(?:\(\w+\))?([^,)]*)", re.IGNORECASE
 )
 _CASCADE = re.compile(r"ON\s+DELETE\s+CASCADE", re.IGNORECASE)
 _CLAIM = re.compile(
-    r"--[^\n]*\b(?:already (?:reviewed|approved)|set risk|ignore (?:previous|all)|safe to run)\b[^\n]*", re.I
+    r"\b(?:already (?:reviewed|approved)|set risk|ignore (?:previous|all)|safe to run)\b", re.IGNORECASE
 )
 _ORDER = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
@@ -59,12 +59,21 @@ def find_threats(changes: list[Change], text: str) -> list[dict[str, Any]]:
     for number, change in enumerate(changes, 1):
         ident = f"CHG-{number:03}"
         threats += [*_of_effect(change, ident), *_of_definition(change, changes, ident)]
-    if claim := _CLAIM.search(text):
+    if claim := _claim(text):
         finding = "A comment claims an approval or asks for a verdict; it is data and was not followed."
         fix = "Remove the comment; approvals are recorded elsewhere."
-        threats.append(Threat("high", "comment", finding, claim.group().strip(), "SELECT 1", fix))
+        threats.append(Threat("high", "comment", finding, claim, "SELECT 1", fix))
     threats.sort(key=lambda threat: _ORDER[threat.severity])
     return [threat.as_row(number) for number, threat in enumerate(threats[:MOST], 1)]
+
+
+def _claim(text: str) -> str | None:
+    """Return the comment that claims an approval. Looked for by line: comments may be long and many."""
+    for line in text.split("\n"):
+        comment = line.partition("--")[2][:500]
+        if _CLAIM.search(comment):
+            return comment.strip()
+    return None
 
 
 def _of_effect(change: Change, ident: str) -> Iterator[Threat]:

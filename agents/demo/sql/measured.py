@@ -139,7 +139,7 @@ def _finding(query: str, change: float | None) -> tuple[str, str]:
 
 def _whole(text: str) -> int | None:
     digits = re.sub(r"[,_ ]", "", text)
-    return int(digits) if digits.isdigit() and len(digits) < 16 else None
+    return int(digits) if digits.isdecimal() and len(digits) < 16 else None
 
 
 def _number(text: str) -> float | None:

@@ -10,7 +10,9 @@ from agents.demo.material import Material
 from agents.demo.structured import find_fences
 
 MAX_STATEMENTS = 300
-_TOKEN = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\w{0,20})\$|;", re.DOTALL)
+#: Characters judged of one statement.
+MAX_STATEMENT = 20_000
+_TOKEN = re.compile(r"--[^\n]*|/\*|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\w{0,20})\$|;", re.DOTALL)
 _KEYWORD = re.compile(
     r"^\s*(?:CREATE|ALTER|DROP|INSERT|UPDATE|DELETE|TRUNCATE|GRANT|REVOKE|RENAME|COMMENT|MERGE|BEGIN|START|COMMIT|"
     r"ROLLBACK|SET|DO|WITH|COPY|REINDEX|VACUUM|REFRESH|LOCK)\b",
@@ -25,16 +27,11 @@ _LOOKS_SQL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement without comments; `text` is as written, `line` is 1-based in its document."""
+    """A statement without comments, on one line; `line` is 1-based in its document."""
 
-    text: str
+    flat: str
     line: int
     document: str
-
-    @property
-    def flat(self) -> str:
-        """The statement on one line, for matching."""
-        return re.sub(r"\s+", " ", self.text).strip()
 
     @property
     def shown(self) -> str:
@@ -54,8 +51,12 @@ def read_statements(material: Material) -> list[Statement]:
         for text in fences or [document.text]:
             if _LOOKS_SQL.search(text):
                 offset = document.text.count("\n", 0, max(document.text.find(text), 0))
-                found += [Statement(body, line + offset, document.name) for body, line in _cut(text)]
-    return [statement for statement in found if _KEYWORD.match(statement.text)][:MAX_STATEMENTS]
+                found += [Statement(_flat(body), line + offset, document.name) for body, line in _cut(text)]
+    return [statement for statement in found if _KEYWORD.match(statement.flat)][:MAX_STATEMENTS]
+
+
+def _flat(body: str) -> str:
+    return re.sub(r"\s+", " ", body[:MAX_STATEMENT]).strip()
 
 
 def _cut(text: str) -> Iterator[tuple[str, int]]:
@@ -64,17 +65,24 @@ def _cut(text: str) -> Iterator[tuple[str, int]]:
         word = token.group()
         position = token.end()
         if word.startswith(("--", "/*")):
+            if word == "/*":
+                position = _after(text, "*/", token.end())
             pieces.append(text[start : token.start()])
-            start = token.end()
+            start = position
         elif token.group(1) is not None:
-            closing = text.find(word, token.end())
-            position = len(text) if closing < 0 else closing + len(word)
+            position = _after(text, word, token.end())
         elif word == ";":
             pieces.append(text[start : token.start()])
             yield from _whole(pieces, text, token.start())
             start, pieces = token.end(), []
     pieces.append(text[start:])
     yield from _whole(pieces, text, len(text))
+
+
+def _after(text: str, mark: str, start: int) -> int:
+    """Return the place after the next mark; the end of the text when there is none."""
+    at = text.find(mark, start)
+    return len(text) if at < 0 else at + len(mark)
 
 
 def _whole(pieces: list[str], text: str, end: int) -> Iterator[tuple[str, int]]:

@@ -141,7 +141,8 @@ def _at_limit(requirement: Requirement, limit: Limit) -> tuple[str, str] | None:
         )
     if limit.deadline:
         return "the time is measured", f"{on} still passes and {beyond} fails"
-    if limit.kind in {"max", "min"}:
+    # "more than 100" in a plain statement is a condition as often as a limit: only a person can tell.
+    if limit.kind == "max" or (limit.kind == "min" and not limit.exclusive):
         inside, outside = _sides(limit)
         return f"{inside} and then {outside} are tried", f"{inside} is accepted and {outside} is refused"
     return None

@@ -96,6 +96,8 @@ class Group:
         )
         led = self.clauses[0].kind in {"story", "ability"} and len(self.abilities) == 1 and " " in short
         general = self.heading and self.alone and not led
+        if short and " " not in short:
+            short = " ".join(self.abilities[0].split()[:_TITLE_WORDS])
         words = self.heading if general or not short else short
         words = words or " ".join(self.clauses[0].subject.split()[:_TITLE_WORDS])
         return words[:1].upper() + words[1:]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import Any
 
 from agents.demo.material import content_words
@@ -95,7 +94,9 @@ def negative_cases(group: Group, most: int) -> list[str]:
         f"{requirement.ref} {'allows at most' if limit.kind == 'max' else 'demands at least'} "
         f"{limit.amount(limit.value)}: refused, nothing changed"
         for requirement, limit in group.limits
-        if limit.kind in {"max", "min"} and not limit.of_time
+        if limit.kind in {"max", "min"}
+        and not limit.of_time
+        and not (limit.kind == "min" and limit.exclusive)
     ]
     ideas = [negative for _, negative in _fitting(group)]
     return _few([*beyond[: max(1, most // 2)], *ideas], most)
@@ -104,8 +105,7 @@ def negative_cases(group: Group, most: int) -> list[str]:
 def non_functional(group: Group, source: Source, most: int) -> list[dict[str, Any]]:
     """Return the qualities the story states itself, and those that quality sections state about its subject."""
     rows = [_row(item) for item in group.requirements if quality_of(item.text)]
-    usual = _usual_words(source)
-    words = content_words(group.text) - usual
+    words = content_words(group.text) - source.usual_words
     for item in source.requirements:
         if (
             item in group.requirements
@@ -117,12 +117,6 @@ def non_functional(group: Group, source: Source, most: int) -> list[dict[str, An
         if everywhere or len(content_words(item.text) & words) >= 2:
             rows.append(_row(item))
     return rows[:most]
-
-
-def _usual_words(source: Source) -> frozenset[str]:
-    """Return the words that a fifth of the requirements contain: they tell no two of them apart."""
-    counts = Counter(word for item in source.requirements for word in content_words(item.text))
-    return frozenset(word for word, count in counts.items() if count > max(3, len(source.requirements) / 5))
 
 
 def quality_of(text: str) -> str | None:

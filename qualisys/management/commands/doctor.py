@@ -174,7 +174,7 @@ def partitions() -> Iterator[Finding]:
     missing = [name for month in ahead if (name := f"{month // 12}-{month % 12 + 1:02}") not in starts]
     if missing:
         yield Finding(
-            f"the execution log has no partition for {', '.join(missing)}", "run `manage.py partitions`"
+            f"the execution log has no partition for {', '.join(missing)}", "run `manage.py migrate`"
         )
     else:
         yield Finding(f"the execution log has partitions {MONTHS_AHEAD} months ahead")
