@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.http import HttpResponse
 
-from governance.runs.stream import Event
+from governance.runs.stream import PIECE, Event
 from qualisys.handler import Listen
 from tenants.authentication import still_holds
 from tenants.identity import Identity
@@ -39,6 +39,8 @@ class EventStream(HttpResponse):
         self["Cache-Control"] = "no-cache, no-store"
         self["X-Accel-Buffering"] = "no"
         self.run_id, self.events, self.identity = run_id, events, identity
+        #: An event is on its way; for a reader that stalls this lasts, and a heartbeat would break into it.
+        self._writing = False
 
     async def stream(self, send: Send, listen: Listen) -> None:
         """Write the events; a client that is gone or refused ends the reading, not the run."""
@@ -59,8 +61,14 @@ class EventStream(HttpResponse):
     async def _relay(self, send: Send) -> None:
         prefix = b"id: " + str(self.run_id).encode() + b"-"
         async for event in self.events:
-            body = prefix + b"%d\nevent: %s\ndata: %s\n\n" % (event.position, event.name.encode(), event.json)
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+            head = prefix + b"%d\nevent: %s\ndata: " % (event.position, event.name.encode())
+            self._writing = True
+            if len(event.data) <= PIECE:
+                body = head + event.json + b"\n\n"
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+            else:
+                await _send_large(send, head, event.data)
+            self._writing = False
 
     async def _watch(self, send: Send) -> None:
         beats = 0
@@ -69,6 +77,14 @@ class EventStream(HttpResponse):
             beats += 1
             if not await still_holds(self.identity):
                 return
-            if beats * RECHECK >= HEARTBEAT:
+            if beats * RECHECK >= HEARTBEAT and not self._writing:
                 beats = 0
                 await send({"type": "http.response.body", "body": b": still here\n\n", "more_body": True})
+
+
+async def _send_large(send: Send, head: bytes, data: str) -> None:
+    """Send an event whose data is not text in pieces, so that a reader that stalls holds one of them."""
+    await send({"type": "http.response.body", "body": head, "more_body": True})
+    for at in range(0, len(data), PIECE):
+        await send({"type": "http.response.body", "body": data[at : at + PIECE].encode(), "more_body": True})
+    await send({"type": "http.response.body", "body": b"\n\n", "more_body": True})

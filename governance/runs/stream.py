@@ -206,6 +206,9 @@ async def follow(log: EventLog, position: int = 0) -> AsyncIterator[Event]:
                 yield event
                 if event.name in ENDS:
                     return
+                if len(event.data) > PIECE // 2:
+                    # A reader that is far behind: its socket must get the time to say that it is full.
+                    await asyncio.sleep(0)
                 continue
             if log.events and log.events[-1].name in ENDS:
                 return
@@ -231,6 +234,7 @@ async def follow_elsewhere(run_id: UUID, position: int = 0) -> AsyncIterator[Eve
                 told.clear()
                 rows = await client.call("XRANGE", key, f"({position}-0", "+", "COUNT", ROWS, deadline=1)
                 events = [stored(entry, fields) for entry, fields in rows]
+                rows.clear()
                 index = 0
                 while True:
                     event, index = after(events, index, position)
@@ -240,7 +244,7 @@ async def follow_elsewhere(run_id: UUID, position: int = 0) -> AsyncIterator[Eve
                     yield event
                     if event.name in ENDS:
                         return
-                if rows:
+                if events:
                     continue
                 if loop.time() - present > READER_GRACE / 5:
                     await client.call("SET", f"readers:{run_id}", "1", "EX", READER_GRACE)

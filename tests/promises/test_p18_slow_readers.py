@@ -18,7 +18,7 @@ from tests.sse import Stream, text_of
 READERS = 500 if FULL else 60
 SAMPLES = 300 if FULL else 60
 #: Bytes of text in the run that nobody reads, and what one stalled reader may cost the process.
-TEXT = 4_000_000
+TEXT = 6_000_000
 PER_READER = 256 * 1024
 #: Growth of the others' p99.
 GROWTH = 1.10 if FULL else 10
