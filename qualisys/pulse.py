@@ -105,8 +105,11 @@ class Pulse:
             client = aioredis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1)
             try:
                 async with client, client.pubsub() as pubsub:
-                    await pubsub.subscribe(cache.CHANNEL, *self._waiting)
+                    await pubsub.subscribe(cache.CHANNEL)
+                    # From here on whoever begins to hear subscribes by itself; those from before are caught up with.
                     self._pubsub = pubsub
+                    if self._waiting:
+                        await pubsub.subscribe(*self._waiting)
                     async for message in pubsub.listen():
                         self._heard(message)
             except asyncio.CancelledError:

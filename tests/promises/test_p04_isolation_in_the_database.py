@@ -87,7 +87,7 @@ def test_app_role__may_neither_truncate_nor_create() -> None:
 def test_app_role__taking_protection_away__refused(statement: str) -> None:
     """P04: what isolates is not the app role's to change."""
     with as_platform() as connection, pytest.raises((errors.InsufficientPrivilege, errors.DuplicateFunction)):
-        connection.execute(statement)  # type: ignore[call-overload]
+        connection.execute(statement)
 
 
 def test_row_security__off__is_an_error_not_a_way() -> None:

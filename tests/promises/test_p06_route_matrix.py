@@ -70,7 +70,7 @@ def operations(of: NinjaAPI) -> Iterator[tuple[Route, list[Any]]]:
                 for method in operation.methods:
                     yield (
                         (method, re.sub("/+", "/", f"/{prefix}/{path}").rstrip("/")),
-                        operation.auth_callbacks,
+                        list(operation.auth_callbacks),
                     )
 
 
@@ -121,7 +121,7 @@ def asked(client: Any, route: Route, credential: dict[str, str]) -> tuple[int, s
     """Call a route with things that do not exist and return status and code."""
     method, path = route
     names = {"agent_id": "no-such-agent", "version": "9.9.9", "run_id": uuid4(), "conversation_id": uuid4()}
-    body = {"json": {}} if method in ("POST", "PUT") else {}
+    body: dict[str, Any] = {"json": {}} if method in ("POST", "PUT") else {}
     answer = client.request(method, path.format(**names), headers=credential, **body)
     code = answer.json().get("code", "") if answer.content else ""
     return answer.status_code, code

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
 
 import jwt
 import pytest
@@ -13,6 +12,9 @@ from qualisys import tenancy
 from tenants import tokens
 from tests.people import key_of, somebody
 from tests.portal import Portal
+
+#: The id of nobody and nothing; fixed, since it is part of the tests' names.
+NOBODY = "5b1f0e5c-0c3e-4c1b-9a57-0d3c2f6b7a10"
 
 pytestmark = pytest.mark.promise
 Tenants = dict[str, tenancy.Tenant]
@@ -66,7 +68,7 @@ def test_refresh__sixteen_times_at_once__renews_at_most_once(portal: Portal, ten
 
 
 @pytest.mark.parametrize(
-    "refresh", ["", "x", "a.b.c", "platform.x.y", f"{uuid4()}.{uuid4()}.x", f"platform.{uuid4()}.\xe9"]
+    "refresh", ["", "x", "a.b.c", "platform.x.y", f"{NOBODY}.{NOBODY}.x", f"platform.{NOBODY}.\xe9"]
 )
 def test_refresh__malformed__refused(portal: Portal, refresh: str) -> None:
     """P07: what was never a refresh token."""

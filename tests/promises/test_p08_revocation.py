@@ -53,7 +53,7 @@ def granted(portal: Portal, tenants: Tenants, kind: str) -> Access:
     if kind == "session":
         pair = portal.signed_in(person.email, person.password, home.schema)
         bearer = {"Authorization": f"Bearer {pair['access']}"}
-        client = portal.client(home.schema, None, **bearer)
+        client = portal.client(home.schema, None, Authorization=bearer["Authorization"])
         return Access(home.schema, bearer, lambda: client.post("/auth/logout").raise_for_status())
 
     def end() -> None:

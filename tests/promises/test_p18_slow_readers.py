@@ -51,11 +51,11 @@ def p99(portal: Portal, web: Process, agent: Scripted) -> float:
     """Return the 99th percentile of a short run's duration, in seconds."""
     times = []
     with portal.client(web=web) as client:
-        for _ in range(SAMPLES):
+        for _ in range(20 + SAMPLES):
             began = time.perf_counter()
             assert client.post(f"/agents/{agent.agent_id}/runs", json={"input": "x"}).status_code == 201
             times.append(time.perf_counter() - began)
-    return statistics.quantiles(times, n=100)[98]
+    return statistics.quantiles(times[20:], n=100)[98]
 
 
 def resident(web: Process) -> int:
@@ -91,7 +91,7 @@ def attached(
     readers: int,
     short: Scripted | None = None,
 ) -> tuple[str, int, float]:
-    """Follow a run while half of the readers stall at its start and half at its end.
+    """Follow a run while readers stall from its start, and some more once it has ended.
 
     Return its text, the memory of the process then, and how long `short` runs take beside it.
     """
@@ -99,9 +99,9 @@ def attached(
         client = stack.enter_context(portal.client(web=executing))
         stream = stack.enter_context(Stream(client, f"/agents/{agent.agent_id}/stream", {"input": "x"}))
         run_id = stream.take(2)[0].run_id
-        stack.enter_context(stalled(portal, web, run_id, readers // 2))
+        stack.enter_context(stalled(portal, web, run_id, readers))
         text = text_of(stream)
-        late = stack.enter_context(stalled(portal, web, run_id, readers - readers // 2))
+        late = stack.enter_context(stalled(portal, web, run_id, readers // 20))
         time.sleep(2)
         during = p99(portal, web, short) if short else 0
         memory = resident(web)

@@ -139,7 +139,7 @@ def test_kill__by_a_writer_that_died_after_its_commit__is_felt_everywhere(
 
     def commit_and_die() -> None:
         with as_platform() as connection:
-            assert connection.execute(target.sql[0], [target.sql[1]]).rowcount == 1  # type: ignore[call-overload]
+            assert connection.execute(target.sql[0], [target.sql[1]]).rowcount == 1
 
     with deaf():
         killed_everywhere(portal, target, webs, commit_and_die)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
-from uuid import uuid4
 
 import pytest
 
 from tests import sockets
 from tests.portal import Portal
 from tests.promises.garbage import RAW, VALUES, refused
+
+#: The id of nobody and nothing; fixed, since it is part of the tests' names.
+NOBODY = "5b1f0e5c-0c3e-4c1b-9a57-0d3c2f6b7a10"
 
 pytestmark = pytest.mark.promise
 
@@ -37,8 +39,8 @@ def agent(portal: Portal) -> str:
         ("/runs?limit=x", {}),
         ("/runs?limit=-1", {}),
         ("/runs?limit=99999999999999999999", {}),
-        (f"/runs/{uuid4()}/stream", {"Last-Event-ID": "x"}),
-        (f"/runs/{uuid4()}/stream", {"Last-Event-ID": f"{uuid4()}-²"}),
+        (f"/runs/{NOBODY}/stream", {"Last-Event-ID": "x"}),
+        (f"/runs/{NOBODY}/stream", {"Last-Event-ID": f"{NOBODY}-²"}),
         ("/conversations/1", {}),
         ("/agents/logreader/stream?input=%00", {}),
         ("/agents/logreader/stream?input=x&conversation_id=x", {}),
@@ -47,7 +49,7 @@ def agent(portal: Portal) -> str:
 def test_address__hostile__refused(portal: Portal, path: str, extra: dict[str, str]) -> None:
     """P33: paths, queries and headers."""
     with portal.client("acme") as client:
-        answer = client.get(path, headers={name: value.encode() for name, value in extra.items()})
+        answer = client.get(path, headers=[(name.encode(), value.encode()) for name, value in extra.items()])
     assert refused(answer), (answer.status_code, answer.text[:300])
 
 

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -86,5 +87,5 @@ if __name__ == "__main__":
     import django
 
     django.setup()
-    jobs = {"commands": commands, "schemas": schemas, "stale": stale}
+    jobs: dict[str, Callable[[Any], Any]] = {"commands": commands, "schemas": schemas, "stale": stale}
     json.dump(jobs[sys.argv[1]](json.loads(sys.argv[2])), sys.stdout)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -12,7 +11,7 @@ from tenants.models import Host, Tenant
 from tests.connections import as_owner, as_platform, column
 from tests.tenants.test_schema import as_owner_process
 
-SLUG = f"command_{uuid4().hex[:8]}"
+SLUG = "by_command"
 HOST = f"{SLUG.replace('_', '-')}.localhost"
 
 #: The life of a tenant, with what is refused on the way.

@@ -58,10 +58,13 @@ def test_grant__of_one_agent__adds_exactly_that() -> None:
 @pytest.mark.parametrize(
     ("scope", "may", "may_not"),
     [
-        ("agents:read", SEE, RUN), ("runs:read", RUNS, "governance.add_run"), ("runs:write", RUN, "tenants.view_membership"),
-        ("platform:read", SEE, "agents.add_agentdefinition"), ("unknown:scope", "", SEE),
+        ("agents:read", SEE, RUN),
+        ("runs:read", RUNS, "governance.add_run"),
+        ("runs:write", RUN, "tenants.view_membership"),
+        ("platform:read", SEE, "agents.add_agentdefinition"),
+        ("unknown:scope", "", SEE),
     ],
-)  # fmt: skip
+)
 def test_scoped_key__of_an_owner__reaches_no_further(scope: str, may: str, may_not: str) -> None:
     who = identity("owner", (scope,))
     assert not who.has_perm(may_not, AGENT if may_not in (RUN, SEE, RUNS) else None)

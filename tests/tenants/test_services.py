@@ -72,12 +72,13 @@ def test_service__without_the_permission__does_nothing(tenants: Tenants, verb: s
     [
         ({"email": "nobody"}, "email"), ({"email": ""}, "email"), ({"email": "a b@c.example"}, "email"),
         ({"password": "short"}, "password"), ({"password": "password1234"}, "password"),
-        ({"email": "grace.hopper@navy.example", "password": "grace.hopper"}, "password"), ({"platform_role": "god"}, "platform_role"),
+        ({"email": "grace@navy.example", "password": "grace@navy.example"}, "password"),
+        ({"platform_role": "god"}, "platform_role"),
     ],
 )  # fmt: skip
 def test_create_user__with_a_bad_field__refused_by_name(changes: dict[str, str], field: str) -> None:
     fields = {"email": f"{uuid4().hex}@people.example", "password": PASSWORD, **changes}
-    assert refusal(lambda: services.create_user(actor=SYSTEM, **fields)) == ("validation_error", field)  # type: ignore[arg-type]
+    assert refusal(lambda: services.create_user(actor=SYSTEM, **fields)) == ("validation_error", field)
 
 
 def test_create_user__twice_in_another_case__conflict() -> None:
@@ -129,8 +130,8 @@ def test_change_member__deactivated__loses_the_browser_sessions(tenants: Tenants
 
 @pytest.mark.parametrize(
     ("changes", "field"),
-    [({"scopes": ["everything"]}, "scopes"), ({"name": ""}, "name"), ({"name": " "}, "name"), ({"name": "x" * 101}, "name"),
-     ({"expires_at": timezone.now() - timedelta(seconds=1)}, "expires_at")],
+    [({"scopes": ["everything"]}, "scopes"), ({"name": ""}, "name"), ({"name": " "}, "name"),
+     ({"name": "x" * 101}, "name"), ({"expires_at": timezone.now() - timedelta(seconds=1)}, "expires_at")],
 )  # fmt: skip
 def test_create_key__with_a_bad_field__refused_by_name(
     tenants: Tenants, changes: dict[str, Any], field: str

@@ -192,7 +192,7 @@ def test_version__content_changed_or_row_deleted__refused_by_the_database(
 ) -> None:
     for connect in (as_platform, as_owner):
         with connect() as connection, pytest.raises(psycopg.errors.RestrictViolation, match="immutable"):
-            connection.execute(statement, [agent_id])  # type: ignore[call-overload]
+            connection.execute(statement, [agent_id])
 
 
 def test_versions__recorded_with_their_author(agent_id: str) -> None:
