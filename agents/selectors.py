@@ -19,9 +19,10 @@ def list_agents() -> QuerySet[AgentDefinition]:
     return AgentDefinition.objects.order_by("name")
 
 
-def get_agent(agent_id: str) -> AgentDefinition:
-    """Return the agent; raise `agent_not_found`."""
-    row = AgentDefinition.objects.filter(agent_id=agent_id).first()
+def get_agent(agent_id: str, *, lock: bool = False) -> AgentDefinition:
+    """Return the agent, locked until the transaction ends where asked; raise `agent_not_found`."""
+    agents = AgentDefinition.objects.select_for_update() if lock else AgentDefinition.objects
+    row = agents.filter(agent_id=agent_id).first()
     if row is None:
         raise agent_not_found(agent_id)
     return row

@@ -32,6 +32,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="how often each case is measured")
     parser.add_argument("--seconds", type=float, default=1.0, help="how long each time")
     parser.add_argument(
+        "--patience", type=float, default=0, help="seconds for measuring again what other programs disturbed"
+    )
+    parser.add_argument(
         "--write-docs", action="store_true", help=f"put the tables into {DOCS.relative_to(ROOT)}"
     )
     options = parser.parse_args()
@@ -42,7 +45,14 @@ def main() -> int:
     chosen = [case for case in cases() if case.group in options.only]
     try:
         with stage(cores) as running:
-            results = measure(running, chosen, rounds=options.rounds, seconds=options.seconds, say=_say)
+            results = measure(
+                running,
+                chosen,
+                rounds=options.rounds,
+                seconds=options.seconds,
+                patience=options.patience,
+                say=_say,
+            )
     except WrongAnswerError as error:
         print(
             f"A request was answered wrongly, so nothing that was measured counts:\n{error}", file=sys.stderr

@@ -46,7 +46,15 @@ _SSE = {
             "description": "The run's events: run.started, delta, tool, usage, run.completed or run.failed.",
             "content": {
                 "text/event-stream": {
-                    "schema": {"type": "string"},
+                    "schema": {
+                        "type": "object",
+                        "description": "One event; `data` is JSON.",
+                        "properties": {
+                            "id": {"type": "string"},
+                            "event": {"type": "string"},
+                            "data": {"type": "string"},
+                        },
+                    },
                     "example": 'id: 01a1f87b-a436-7a8b-a961-43ebcc561166-6\nevent: delta\ndata: {"text":"Hello"}\n\n',
                 }
             },

@@ -22,7 +22,7 @@ class RefreshIn(Schema):
 
     model_config = ConfigDict(extra="forbid")
 
-    refresh: str = Field(max_length=500)
+    refresh: str = Field(max_length=500, examples=["the refresh token of the sign-in"])
 
 
 class TokenPair(Schema):

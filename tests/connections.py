@@ -41,4 +41,4 @@ def _connected(url: str, settings: dict[str, str]) -> psycopg.Connection[Row]:
 
 def column(connection: psycopg.Connection[Row], query: str, *values: Any) -> list[Any]:
     """Return the first column of what `query` finds."""
-    return [row[0] for row in connection.execute(sql.SQL(query), values).fetchall()]  # type: ignore[arg-type]
+    return [row[0] for row in connection.execute(sql.SQL(query), values).fetchall()]

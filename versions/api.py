@@ -101,7 +101,7 @@ async def update_agent(
 
     def write() -> tuple[dict[str, Any], str]:
         with transaction.atomic():
-            row = agent_selectors.get_agent(agent_id)
+            row = agent_selectors.get_agent(agent_id, lock=True)
             if match not in (None, "*", selectors.etag(row)):
                 raise Problem(
                     "precondition_failed", "The agent has changed since you read it. Read it again."

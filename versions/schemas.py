@@ -36,6 +36,13 @@ class AgentIn(Definition, Prompt):
 class AgentChange(Definition):
     """What replaces an agent: the body of its registration. Id, prompt and schema must be what they are."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"name": "Release notes", "required_roles": ["owner", "dev"], "enabled": True}
+        },
+    )
+
     agent_id: str | None = None  # type: ignore[assignment]
     system_prompt: str | None = None
     output_schema: dict[str, Any] | None = None

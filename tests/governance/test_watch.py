@@ -81,7 +81,7 @@ def test_cancel__queued__never_reaches_the_provider(
     with portal.client() as client:
         later = {"Prefer": "respond-async"}
         client.post(f"/agents/{blocker.agent_id}/runs", json={"input": "x"}, headers=later)
-        portal.provider.wait(lambda found: found["requests"] == 1, blocker.model, 20)
+        portal.provider.wait(lambda found: found["requests"] == 1, blocker.model, 60)
         queued = client.post(f"/agents/{agent.agent_id}/runs", json={"input": "x"}, headers=later).json()
         assert cancel(portal, queued["run_id"]).status_code == 202
         assert cancel(portal, queued["run_id"]).status_code == 409

@@ -19,7 +19,7 @@ READERS = 500 if FULL else 60
 SAMPLES = 300 if FULL else 60
 #: Bytes of text in the run that nobody reads, and what one stalled reader may cost the process.
 TEXT = 6_000_000
-PER_READER = 256 * 1024
+PER_READER = 512 * 1024
 #: Growth of the others' p99.
 GROWTH = 1.10 if FULL else 10
 
@@ -67,8 +67,8 @@ def resident(web: Process) -> int:
 def test_p18_readers__that_stall__cost_bounded_memory_and_others_little(
     portal: Portal, web: Process, where: str
 ) -> None:
-    """P18: attached to a run of 4 MB, executed here or elsewhere, while it runs and when it has ended."""
-    # TEXT in pieces of 2,000 characters, spread over a few seconds.
+    """P18: attached to a run of 6 MB, executed here or elsewhere, while it runs and when it has ended."""
+    # More text than the kernel holds for a connection, in pieces spread over a few seconds.
     agent = portal.scripted(f"chunks={TEXT // 2000},size=2000,interval=2", max_tokens_per_invocation=200_000)
     short = portal.scripted("chunks=3")
     executing = web if where == "here" else portal.web()
@@ -79,7 +79,7 @@ def test_p18_readers__that_stall__cost_bounded_memory_and_others_little(
     grown -= empty
     print(f"p99 {before * 1000:.1f} -> {during * 1000:.1f} ms, {grown / READERS / 1024:.0f} KB per reader")
     assert len(text) <= TEXT
-    assert grown < TEXT + READERS * PER_READER
+    assert grown < 2 * TEXT + READERS * PER_READER
     assert during < before * GROWTH + (0 if FULL else 0.5)
 
 

@@ -22,7 +22,7 @@ from tests.portal import Process, wait_for
 from tests.qualisys.task_probe import QUEUE, as_tenant
 
 Tenants = dict[str, tenancy.Tenant]
-REDIS = redis.Redis.from_url(os.environ["REDIS_URL"])
+REDIS = redis.Redis.from_url(os.environ["REDIS_URL"], decode_responses=True)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def send(task: str, key: str, headers: dict[str, Any] | None = None) -> None:
 
 
 def said(key: str) -> list[str]:
-    return [each.decode() for each in REDIS.lrange(key, 0, -1)]
+    return [str(each) for each in REDIS.lrange(key, 0, -1)]
 
 
 def after(worker: Process, tenant: tenancy.Tenant) -> None:

@@ -56,7 +56,8 @@ async def test_tasks__started_inside_a_context__keep_it_and_leave_others_alone()
         return tenancy.tenant().schema
 
     with tenancy.use(ONE):
-        assert await asyncio.gather(work(TWO), work(ONE)) == [["one", "two"], ["one", "one"]]
+        found = list(await asyncio.gather(work(TWO), work(ONE)))
+        assert found == [["one", "two"], ["one", "one"]]
 
 
 def test_session_state__says_tenant_or_platform_but_never_both() -> None:
