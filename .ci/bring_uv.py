@@ -17,7 +17,9 @@ import venv
 from pathlib import Path
 
 INDEX = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/")
-WHEEL = re.compile(r'<a [^>]*href="(?P<url>[^"#]+/(?P<name>pip-[\d.]+-py3-none-any\.whl))#sha256=(?P<sha256>\w+)"')
+WHEEL = re.compile(
+    r'<a [^>]*href="(?P<url>[^"#]+/(?P<name>pip-[\d.]+-py3-none-any\.whl))#sha256=(?P<sha256>\w+)"'
+)
 
 
 def fetch_pip(folder: Path) -> Path:

@@ -89,23 +89,23 @@ def drain(consumer: str, block_ms: int = 200) -> int:
     return len(entries)
 
 
-def store(entries: Sequence[tuple[bytes, Row]], client: redis.Redis) -> None:
+def store(entries: Sequence[tuple[bytes, bytes]], client: redis.Redis) -> None:
     """Store a batch; where it fails as a whole, entry by entry, setting aside what cannot be stored."""
     try:
-        write([row for _, row in entries])
+        write([orjson.loads(raw) for _, raw in entries])
     except (OperationalError, InterfaceError, PoolTimeout):
         # No database is no fault of the entries: they stay in the spool.
         raise
     except Exception:
         logger.exception("a batch of %d runs failed; trying them one by one", len(entries))
-        for key, row in entries:
+        for key, raw in entries:
             try:
-                write([row])
+                write([orjson.loads(raw)])
             except (OperationalError, InterfaceError, PoolTimeout):
                 raise
             except Exception as error:
-                logger.exception("run %s cannot be stored and is set aside", row.get("run_id"))
-                client.xadd(DEAD, {"entry": orjson.dumps(row), "error": str(error)[:500], "of": key})
+                logger.exception("entry %s cannot be stored and is set aside", key.decode())
+                client.xadd(DEAD, {"entry": raw, "error": str(error)[:500], "of": key})
     keys = [key for key, _ in entries]
     client.xack(SPOOL, GROUP, *keys)
     client.xdel(SPOOL, *keys)
@@ -131,7 +131,8 @@ def write(rows: Sequence[Row]) -> None:
 
 
 def _insert(schema: str, table: str, columns: Sequence[Column], rows: Sequence[Row], conflict: str) -> None:
-    unique = {row[columns[0].source or columns[0].name]: row for row in rows}
+    # The first one of an id counts: a conversation is named after its first turn.
+    unique = {row[columns[0].source or columns[0].name]: row for row in reversed(rows)}
     values = [[column.value(row) for row in unique.values()] for column in columns]
     names = sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
     arrays = sql.SQL(", ").join(sql.SQL(f"%s::{column.type}[]") for column in columns)
@@ -167,15 +168,15 @@ def _ensure_group(client: redis.Redis) -> None:
             raise
 
 
-def _read(client: redis.Redis, consumer: str, block_ms: int) -> list[tuple[bytes, Row]]:
+def _read(client: redis.Redis, consumer: str, block_ms: int) -> list[tuple[bytes, bytes]]:
     answer = cast(Any, client.xreadgroup(GROUP, consumer, {SPOOL: ">"}, count=BATCH, block=block_ms))
-    return [_entry(*item) for _, found in answer for item in found]
+    return [_raw(*item) for _, found in answer for item in found]
 
 
-def _claimed(client: redis.Redis, consumer: str) -> list[tuple[bytes, Row]]:
+def _claimed(client: redis.Redis, consumer: str) -> list[tuple[bytes, bytes]]:
     answer = cast(Any, client.xautoclaim(SPOOL, GROUP, consumer, TAKEOVER, count=BATCH))
-    return [_entry(key, fields) for key, fields in answer[1] if fields]
+    return [_raw(key, fields) for key, fields in answer[1] if fields]
 
 
-def _entry(key: bytes, fields: dict[bytes, bytes]) -> tuple[bytes, Row]:
-    return key, orjson.loads(fields[b"entry"])
+def _raw(key: bytes, fields: dict[bytes, bytes]) -> tuple[bytes, bytes]:
+    return key, fields.get(b"entry", b"")

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -26,8 +27,6 @@ Tenants = dict[str, tenancy.Tenant]
 
 def entry(tenant: tenancy.Tenant, **fields: Any) -> dict[str, Any]:
     """Return an entry of a run that has just ended."""
-    from datetime import UTC, datetime
-
     return {**entry_at(tenant, datetime.now(UTC)), "agent_id": "spooled", **fields}
 
 
@@ -38,7 +37,8 @@ def add(*entries: dict[str, Any] | bytes) -> None:
 
 
 def dead() -> list[bytes]:
-    return [fields[b"entry"] for _, fields in qredis.sync_client().xrange(spool.DEAD)]
+    found: Any = qredis.sync_client().xrange(spool.DEAD)
+    return [fields[b"entry"] for _, fields in found]
 
 
 @pytest.fixture
@@ -119,7 +119,8 @@ def test_write__twice__stores_once(tenants: Tenants) -> None:
             len(rows(tenants[slug], id=each["run_id"])) == len(stored(tenants[slug], pk=each["run_id"])) == 1
         )
         other = "globex" if slug == "acme" else "acme"
-        assert rows(tenants[other], id=each["run_id"]) == stored(tenants[other], pk=each["run_id"]) == []
+        assert not rows(tenants[other], id=each["run_id"])
+        assert not stored(tenants[other], pk=each["run_id"])
 
 
 def test_write__tenant_deleted_meanwhile__keeps_the_log_row_and_the_others(tenants: Tenants) -> None:

@@ -20,7 +20,9 @@ def person(tenants: Tenants) -> Somebody:
     return somebody(tenants["acme"], "dev")
 
 
-@pytest.mark.parametrize("key", ["", "nothing", "public", "6f1c1e0e-8d1c-4a43-9a39-2d8f2f9c2b11", "%", "' OR 1=1 --"])
+@pytest.mark.parametrize(
+    "key", ["", "nothing", "public", "6f1c1e0e-8d1c-4a43-9a39-2d8f2f9c2b11", "%", "' OR 1=1 --"]
+)
 def test_tenant__that_is_none__is_none(tenants: Tenants, key: str) -> None:
     assert directory.load_tenant(key) is None
 
