@@ -162,7 +162,10 @@ class Redis:
         connection = self._connection
         if connection is None or not connection.usable:
             return None
-        return connection.send("EVAL", script.source, len(keys), *keys, *args)
+        future = connection.send("EVAL", script.source, len(keys), *keys, *args)
+        # Not everyone looks at the answer; a lost one is no error by itself.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return future
 
     async def close(self) -> None:
         """Close the connection; commands under way fail."""

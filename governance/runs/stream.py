@@ -185,13 +185,18 @@ def after(events: list[Event], index: int, position: int) -> tuple[Event | None,
         text = first.data[seen : seen + PIECE]
         end = first.position - len(first.data) + seen + len(text)
         return Event(end, DELTA, text), index
-    texts, room = [first.data], PIECE - len(first.data)
+    texts, end, room = [first.data], first.position, PIECE - len(first.data)
     index += 1
-    while index < total and events[index].name == DELTA and len(events[index].data) <= room:
-        texts.append(events[index].data)
-        room -= len(events[index].data)
+    while index < total:
+        more = events[index]
+        size = len(more.data)
+        # Text that Redis was sent twice overlaps: the next call cuts it.
+        if more.name != DELTA or size > room or more.position - size != end:
+            break
+        texts.append(more.data)
+        end, room = more.position, room - size
         index += 1
-    return first if len(texts) == 1 else Event(events[index - 1].position, DELTA, "".join(texts)), index
+    return first if len(texts) == 1 else Event(end, DELTA, "".join(texts)), index
 
 
 async def follow(log: EventLog, position: int = 0) -> AsyncIterator[Event]:

@@ -18,7 +18,7 @@ from tests.conftest import FULL
 from tests.execution_log import rows, stored
 from tests.portal import Portal, Process, Scripted, wait_for
 
-KILLS = 50 if FULL else 5
+KILLS = 50 if FULL else 3
 RUNS = 40
 
 Tenants = dict[str, tenancy.Tenant]
@@ -122,6 +122,8 @@ def test_relay__frozen_with_entries_in_hand__another_takes_them_over(
         second.stop()
 
 
-def test_relay__asked_to_end__ends_in_good_order(portal: Portal, relay: Process) -> None:
+def test_relay__asked_to_end__ends_in_good_order(portal: Portal, tenants: Tenants, relay: Process) -> None:
+    agent = portal.scripted()
+    check_each_once(tenants["acme"], agent, runs(portal, agent, 1))
     relay.popen.terminate()
     assert relay.popen.wait(10) == 0

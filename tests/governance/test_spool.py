@@ -73,7 +73,7 @@ def test_drain__entry_that_is_none__set_aside_and_the_others_stored(tenants: Ten
 
 @pytest.mark.parametrize(
     "fields",
-    [{"status": "x" * 30}, {"created_at": "yesterday"}, {"tenant_id": "nobody"}, {"input_tokens": 2**40},
+    [{"status": "x" * 30}, {"created_at": "some day"}, {"tenant_id": "nobody"}, {"input_tokens": 2**40},
      {"output": None}, {"input": 7}, {"user_id": None}],
 )  # fmt: skip
 @pytest.mark.usefixtures("relay_away")
