@@ -91,6 +91,8 @@ class Portal:
         self.demo, self.provider = demo, provider
         self.env = {**os.environ, **env}
         self.webs: list[Process] = []
+        #: Web processes of single tests, killed or not.
+        self.spares: list[Process] = []
         self.others: dict[str, Process] = {}
 
     def start(self) -> None:
@@ -106,7 +108,7 @@ class Portal:
     def web(self, index: int = 0) -> Process:
         """Return the web process with this index, started on first use and ready."""
         while len(self.webs) <= index:
-            self.new_webs(1)
+            self.webs += self.new_webs(1)
         return self.webs[index]
 
     def new_webs(self, count: int, app: str = "qualisys.asgi:application", **env: str) -> list[Process]:
@@ -116,15 +118,15 @@ class Portal:
             port = free_port()
             command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--no-access-log"]
             command += ["--timeout-graceful-shutdown", "2"]
-            started.append(Process(f"web{len(self.webs)}", command, {**self.env, **env}, port))
-            self.webs.append(started[-1])
+            started.append(Process(f"web{len(self.spares)}", command, {**self.env, **env}, port))
+            self.spares.append(started[-1])
         for process in started:
             wait_for(partial(self._alive, process.port), 60, f"web process on port {process.port}")
         return started
 
     def new_web(self) -> Process:
         """Return a web process of one's own, to be killed at will."""
-        return self.web(len(self.webs))
+        return self.new_webs(1)[0]
 
     def _alive(self, port: int) -> bool:
         try:
@@ -223,7 +225,7 @@ class Portal:
 
     def stop(self) -> None:
         """Stop every process."""
-        for process in [*self.webs, *self.others.values()]:
+        for process in [*self.spares, *self.others.values()]:
             process.stop()
 
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import time
+from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
 
+from governance.models import Run
+from governance.runs import background
 from qualisys import tenancy
+from qualisys.ids import uuid7
 from tests.execution_log import row, rows, stored
 from tests.portal import Portal, wait_for
 from tests.sse import Stream, text_of
+
+Tenants = dict[str, tenancy.Tenant]
 
 
 def status_of(portal: Portal, run_id: str) -> str:
@@ -101,6 +107,44 @@ def test_run__longer_than_the_wait__accepted_and_finished_behind_it(
     wait_for(lambda: status_of(portal, run_id) == "completed", 10)
     assert row(tenants["acme"], run_id).status == "success"
     assert portal.provider.stats(agent.model)["requests"] == 1
+
+
+def test_background__lost_on_its_way__sent_again(portal: Portal, tenants: Tenants) -> None:
+    agent = portal.scripted("chunks=1")
+    run_id = left_behind(portal, tenants["acme"], agent.agent_id, "queued")
+    with tenancy.use(tenants["acme"]):
+        background.mend()
+    wait_for(lambda: status_of(portal, run_id) == "completed", 30, "the lost run")
+    with tenancy.use(tenants["acme"]):
+        background.mend()
+    assert portal.provider.stats(agent.model)["requests"] == 1
+    assert row(tenants["acme"], run_id).status == "success"
+
+
+def test_background__claimed_by_a_worker_that_died_before_it_began__ends_as_lost(
+    portal: Portal, tenants: Tenants
+) -> None:
+    agent = portal.scripted()
+    run_id = left_behind(portal, tenants["acme"], agent.agent_id, "running")
+    with tenancy.use(tenants["acme"]):
+        background.mend()
+    with portal.client() as client:
+        run = client.get(f"/runs/{run_id}").json()
+    assert (run["status"], run["problem"]["code"]) == ("failed", "worker_lost")
+    assert portal.provider.stats(agent.model)["requests"] == 0
+
+
+def left_behind(portal: Portal, tenant: tenancy.Tenant, agent_id: str, status: str) -> str:
+    """Store a background run as an accident left it two minutes ago, and return its id."""
+    with portal.client() as client:
+        like = client.post(f"/agents/{portal.scripted().agent_id}/runs", json={"input": "x"}).json()
+    row(tenant, like["run_id"])
+    with tenancy.use(tenant):
+        run = Run.objects.get(pk=like["run_id"])
+        run.pk, run.agent_id, run.status, run.conversation_id = uuid7(), agent_id, status, uuid7()
+        run.created_at = datetime.now(UTC) - timedelta(minutes=2)
+        run.save(force_insert=True)
+    return str(run.pk)
 
 
 def test_background__worker_killed__ends_once_as_lost_and_never_runs_twice(

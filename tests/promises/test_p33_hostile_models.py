@@ -33,10 +33,3 @@ def test_model__answering_hostile_text__costs_no_log_row(
         redis.Redis.from_url(os.environ["REDIS_URL"]).delete(f"result:{run}")
         assert client.get(f"/runs/{run}").json()["status"] in ("completed", "failed")
         assert client.get("/runs").status_code == 200
-
-
-def test_spool__after_all_this__set_nothing_aside(portal: Portal) -> None:
-    """P33: no entry was ever too strange to be stored."""
-    client = redis.Redis.from_url(os.environ["REDIS_URL"])
-    wait_for(lambda: client.xlen("spool") == 0, 10, "the spool to be written")
-    assert client.xlen("spool:dead") == 0

@@ -99,5 +99,5 @@ def test_p36_logs__of_every_process__hold_no_raw_escapes(
         client.get(f"/agents/%1b[31m{marker}/metrics", headers={"X-Request-Id": "a%1b[31m"})
         client.get(f"/%1b]0;{marker}%07")
     row(tenants["acme"], run["run_id"])
-    for process in (*portal.webs, *portal.others.values()):
+    for process in (*portal.spares, *portal.others.values()):
         assert b"\x1b" not in process.log.read_bytes(), process.name
