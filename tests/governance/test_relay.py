@@ -37,7 +37,12 @@ def runs(portal: Portal, agent: Scripted, count: int) -> list[str]:
 
     def one(_: int) -> str:
         with portal.client() as client:
-            run_id: str = client.post(f"/agents/{agent.agent_id}/runs", json={"input": "x"}).json()["run_id"]
+            answer = client.post(f"/agents/{agent.agent_id}/runs", json={"input": "x"})
+            while answer.status_code == 503:
+                # A busy machine may keep the guard waiting; a client comes again, as it is told.
+                time.sleep(int(answer.headers["Retry-After"]))
+                answer = client.post(f"/agents/{agent.agent_id}/runs", json={"input": "x"})
+            run_id: str = answer.json()["run_id"]
             return run_id
 
     with ThreadPoolExecutor(8) as pool:
