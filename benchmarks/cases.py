@@ -29,8 +29,8 @@ PACES = (
 class Case:
     """One thing to measure. `who` is
 
-    direct: the model itself; bare: a bare application after one Redis call; call: that and the model call;
-    run: the governed run. With `stream` they stream (call: the bare application reads the stream).
+    direct: the model itself; bare: a bare application after one Redis call; call: that and the model call, whose
+    stream is read to its end; relay: that and each piece passed on; run: the governed run.
     """
 
     who: str
@@ -62,7 +62,7 @@ def cases() -> Iterator[Case]:
         for who in ("direct", "run"):
             yield Case(who, PLAIN, concurrency, stream=True)
     for model, concurrency in ((ONE, 10), (ONE, 50), *(pace[1:] for pace in PACES)):
-        for who in ("call", "run"):
+        for who in ("call", "relay", "run"):
             yield Case(who, model, concurrency, stream=True)
 
 
@@ -82,8 +82,9 @@ def target(case: Case, stage: Stage) -> Target:
         request = _request(stage.provider_port, "/v1/chat/completions", asked)
         right = b"data: [DONE]" if case.stream else b'"finish_reason":"stop"'
         return Target(stage.provider_port, request, right, b'"content":"w' if case.stream else b"")
-    path = "/bare" if case.who == "bare" else "/drain" if case.stream else "/call"
-    return Target(stage.bare_port, _request(stage.bare_port, path, asked), b'"status":"completed"')
+    path = "/drain" if case.who == "call" and case.stream else f"/{case.who}"
+    text = b"event: delta" if case.who == "relay" else b""
+    return Target(stage.bare_port, _request(stage.bare_port, path, asked), b'"status":"completed"', text)
 
 
 def _request(

@@ -53,8 +53,8 @@ def report(results: Results) -> str:
             _first(results),
         ),
         _table(
-            "Relayed chunks",
-            ("", "at once", "chunks/s", "events per chunk", "CPU µs read", "CPU µs governed", "beyond"),
+            "CPU per relayed chunk, in µs",
+            ("", "at once", "chunks/s", "events per chunk", "read", "bare relay", "governed", "beyond read"),
             _chunks(results),
         ),
         _table(
@@ -99,7 +99,7 @@ def _aims(results: Results) -> Iterator[Row]:
     bare = results.of("bare", PLAIN, 50)
     for label, model, concurrency in PACES:
         if costs := _per_chunk(results, model, concurrency):
-            beyond = costs[1] - costs[0]
+            beyond = costs["run"] - costs["call"]
             multiple = f"{beyond / bare['cpu']:.2f}" if bare else ""
             yield f"a chunk, {label}", f"{beyond:.1f}", str(AIM_CHUNK), multiple
 
@@ -147,21 +147,21 @@ def _chunks(results: Results) -> Iterator[Row]:
                 str(concurrency),
                 f"{run['per_second'] * _count(model):,.0f}",
                 f"{run['frames'] / _count(model):.2f}",
-                *(f"{cost:.1f}" for cost in costs),
-                f"{costs[1] - costs[0]:.1f}",
+                *(f"{cost:.1f}" for cost in costs.values()),
+                f"{costs['run'] - costs['call']:.1f}",
             )
 
 
-def _per_chunk(results: Results, model: str, concurrency: int) -> tuple[float, float] | None:
-    """Return µs of CPU per chunk of a stream that is only read, and of a governed one, both without the run."""
-    costs = []
-    for who in ("call", "run"):
+def _per_chunk(results: Results, model: str, concurrency: int) -> dict[str, float]:
+    """Return µs of CPU per chunk of a stream that is read, relayed barely and governed, all without the run."""
+    costs = {}
+    for who in ("call", "relay", "run"):
         many = results.of(who, model, concurrency, stream=True)
         one = results.of(who, ONE, concurrency, stream=True)
         if not many or not one:
-            return None
-        costs.append((many["cpu"] - one["cpu"]) / (_count(model) - 1))
-    return costs[0], costs[1]
+            return {}
+        costs[who] = (many["cpu"] - one["cpu"]) / (_count(model) - 1)
+    return costs
 
 
 def _count(model: str) -> int:

@@ -114,7 +114,9 @@ class EventLog:
         self.position = event.position
         self.events.append(event)
         if self._timer is None:
-            self._timer = self._loop.call_later(self._coalesce, self._flush)
+            # On a beat that all runs share, so that one write to Redis carries what all of them have.
+            beat = (self._loop.time() // self._coalesce + 1) * self._coalesce
+            self._timer = self._loop.call_at(beat, self._flush)
         if self._waiting:
             self._wake()
 
