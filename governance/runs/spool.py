@@ -107,8 +107,11 @@ def store(entries: Sequence[tuple[bytes, bytes]], client: redis.Redis) -> None:
                 logger.exception("entry %s cannot be stored and is set aside", key.decode())
                 client.xadd(DEAD, {"entry": raw, "error": str(error)[:500], "of": key})
     keys = [key for key, _ in entries]
-    client.xack(SPOOL, GROUP, *keys)
-    client.xdel(SPOOL, *keys)
+    # Both or none: an entry that is acknowledged and still there would stay for ever.
+    done = client.pipeline(transaction=True)
+    done.xack(SPOOL, GROUP, *keys)
+    done.xdel(SPOOL, *keys)
+    done.execute()
 
 
 def write(rows: Sequence[Row]) -> None:

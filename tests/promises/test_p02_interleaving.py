@@ -76,31 +76,6 @@ def around_an_exception() -> list[Any]:
     return [*found, seen()]
 
 
-def back_in_after_a_savepoint_was_undone() -> list[Any]:
-    """The session falls back to the platform's settings, which must not be taken for the tenant's."""
-    me, found = tenancy.require(), []
-    with tenancy.use(tenancy.platform("tests")), transaction.atomic():
-        Tenant.objects.count()
-        with suppress(IntegrityError), transaction.atomic(), tenancy.use(me):
-            found.append(seen())
-            Conversation.objects.create(id=MARKER, agent_id="x", version="1", user_id=MARKER)
-        with tenancy.use(me):
-            found.append(seen())
-    return found
-
-
-def back_in_after_a_transaction_was_undone() -> list[Any]:
-    me, found = tenancy.require(), []
-    with tenancy.use(tenancy.platform("tests")):
-        Tenant.objects.count()
-        with suppress(OnPurposeError), transaction.atomic(), tenancy.use(me):
-            found.append(seen())
-            raise OnPurposeError
-        with tenancy.use(me):
-            found.append(seen())
-    return found
-
-
 def as_the_platform_between() -> list[Any]:
     """Another context inside one unit of work, as services enter the platform's."""
     before = seen()
@@ -111,13 +86,8 @@ def as_the_platform_between() -> list[Any]:
 
 
 WORK: list[Callable[[], list[Any]]] = [
-    plainly,
-    around_a_savepoint,
-    around_an_exception,
-    as_the_platform_between,
-    back_in_after_a_savepoint_was_undone,
-    back_in_after_a_transaction_was_undone,
-]
+    plainly, around_a_savepoint, around_an_exception, as_the_platform_between,
+]  # fmt: skip
 
 
 async def wrong_reads(tenants: list[tenancy.Tenant], number: int) -> int:

@@ -131,8 +131,9 @@ def leave_stalled(portal: Portal, agent: Scripted) -> str:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         reader.connect(("127.0.0.1", portal.web().port))
         reader.sendall(request(portal, f"/agents/{agent.agent_id}/stream"))
-        run_id = re.search(rb'"run_id":"([0-9a-f-]{36})"', reader.recv(4096))
-        assert run_id
+        heard = b""
+        while not (run_id := re.search(rb'"run_id":"([0-9a-f-]{36})"', heard)):
+            heard += reader.recv(4096)
         time.sleep(6)
     return run_id[1].decode()
 

@@ -1,0 +1,174 @@
+"""Every change of a governed table is in the trail, with actor and request, whichever code made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from agents import definitions
+from agents import services as agents
+from qualisys import audit, tenancy
+from qualisys.audit import Actor
+from tenants import services
+from tenants.models import Host, Tenant
+from tests.connections import app_role, as_platform, column
+from tests.people import SYSTEM, key_of, somebody
+from versions import services as versions
+
+pytestmark = [pytest.mark.promise, pytest.mark.usefixtures("database")]
+Tenants = dict[str, tenancy.Tenant]
+
+#: Governed tables and what their rows are called in the trail.
+GOVERNED = {
+    "agent_definitions": "agent",
+    "agent_versions": "version",
+    "tenants_apikey": "api_key",
+    "tenants_host": "host",
+    "tenants_membership": "member",
+    "tenants_tenant": "tenant",
+    "tenants_user": "user",
+}
+
+TRIGGERS = """SELECT c.relname, pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+WHERE tgname = 'audit_row' AND tgenabled = 'O' ORDER BY 1"""
+
+
+@pytest.fixture
+def request_id() -> Iterator[str]:
+    """A request under which somebody acts for the platform."""
+    name = f"req-{uuid4().hex}"
+    with tenancy.use(tenancy.platform("tests")), audit.acting(Actor("tester", name, "a drill")):
+        yield name
+
+
+def recorded(request_id: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """What one request left in the trail, as (action, actor, body)."""
+    with as_platform() as connection:
+        query = "SELECT action, actor, body FROM audit_event WHERE body::jsonb ->> 'request_id' = %s ORDER BY at, seq"
+        rows = connection.execute(query, [request_id]).fetchall()
+    return [(action, actor, json.loads(body)) for action, actor, body in rows]
+
+
+def test_catalogue__every_governed_table_has_its_trigger_for_every_change() -> None:
+    """P24: insert, update and delete of each row; the application can take none of them away."""
+    with app_role() as connection:
+        triggers = dict(connection.execute(TRIGGERS).fetchall())
+        assert set(triggers) == set(GOVERNED)
+        assert all(
+            "AFTER INSERT OR DELETE OR UPDATE" in each and "FOR EACH ROW" in each
+            for each in triggers.values()
+        )
+        query = "SELECT count(*) FROM pg_trigger WHERE tgname = 'audit_seal' AND tginitdeferred AND tgenabled = 'O'"
+        assert column(connection, query) == [1]
+
+
+def registered() -> str:
+    fields = {"agent_id": f"governed-{uuid4().hex[:8]}", "name": "A", "required_roles": ["dev"]}
+    prompt = definitions.Prompt(system_prompt="First.")
+    return versions.register_agent(actor=SYSTEM, definition=definitions.parse(fields), prompt=prompt).agent_id
+
+
+def change_agent(tenants: Tenants) -> None:
+    agents.set_enabled(actor=SYSTEM, agent_id=registered(), enabled=False)
+
+
+def change_version(tenants: Tenants) -> None:
+    versions.update_version(
+        actor=SYSTEM, agent_id=registered(), version="1.0.0", rollout_percentage=100, status="active"
+    )
+    agent_id = registered()
+    versions.create_version(actor=SYSTEM, agent_id=agent_id, data={"system_prompt": "x"}, changelog="x")
+    versions.update_version(actor=SYSTEM, agent_id=agent_id, version="1.1.0", rollout_percentage=50)
+
+
+def change_key(tenants: Tenants) -> None:
+    key, _ = key_of(tenants["spare_3"], somebody(tenants["spare_3"]).user)
+    services.revoke_api_key(actor=SYSTEM, key=key)
+
+
+def change_member(tenants: Tenants) -> None:
+    member = somebody(tenants["spare_3"]).member
+    services.change_member(actor=SYSTEM, member=member, role="viewer")  # type: ignore[arg-type]
+
+
+def change_person(tenants: Tenants) -> None:
+    services.set_user_active(actor=SYSTEM, user=somebody().user, is_active=False)
+
+
+def change_tenant(tenants: Tenants) -> None:
+    row = Tenant.objects.get(pk=tenants["spare_3"].id)
+    services.update_tenant(actor=SYSTEM, tenant=row, name=f"{row.name} again", tier=row.tier)
+    services.update_tenant(actor=SYSTEM, tenant=row, name=tenants["spare_3"].name, tier=row.tier)
+
+
+def change_host(tenants: Tenants) -> None:
+    host = Host.objects.create(
+        domain=f"{uuid4().hex}.example", tenant_id=tenants["spare_3"].id, is_primary=False
+    )
+    host.delete()
+
+
+CHANGES: dict[str, tuple[Callable[[Tenants], None], set[str]]] = {
+    "agent": (change_agent, {"agent.created", "agent.changed"}),
+    "version": (change_version, {"version.created", "version.changed"}),
+    "api_key": (change_key, {"api_key.created", "api_key.changed"}),
+    "member": (change_member, {"member.created", "member.changed"}),
+    "user": (change_person, {"user.created", "user.changed"}),
+    "tenant": (change_tenant, {"tenant.changed"}),
+    "host": (change_host, {"host.created", "host.deleted"}),
+}
+
+
+def test_changes__are_tried_for_every_governed_table() -> None:
+    """P24: a new governed table joins the list."""
+    assert set(CHANGES) == set(GOVERNED.values())
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_change__of_a_governed_table__is_recorded_with_actor_and_request(
+    kind: str, tenants: Tenants, request_id: str
+) -> None:
+    """P24: before and after, who, in which request and why."""
+    change, expected = CHANGES[kind]
+    change(tenants)
+    events = [each for each in recorded(request_id) if each[0].startswith(f"{kind}.")]
+    assert {action for action, _, _ in events} == expected
+    assert {actor for _, actor, _ in events} == {"tester"}
+    for action, _, body in events:
+        assert (body["before"] is None) == action.endswith("created")
+        assert (body["after"] is None) == action.endswith("deleted")
+        assert body["object_id"]
+
+
+def test_secrets_and_personal_values__are_nowhere_in_the_trail(tenants: Tenants, request_id: str) -> None:
+    """P24: a trail that must be kept holds nothing that must be erasable or secret."""
+    person = somebody(tenants["spare_3"], name="Canary Surname")
+    key, text = key_of(tenants["spare_3"], person.user)
+    said = json.dumps(recorded(request_id))
+    secret = text.rsplit("_", 1)[1]
+    for value in (person.email, "Canary Surname", person.password, secret, key.secret_hash, "scrypt$"):
+        assert value not in said
+    assert said.count('"[secret]"') == 2
+
+
+def test_update__that_changes_nothing__is_no_event(tenants: Tenants, request_id: str) -> None:
+    """P24: noise hides what matters."""
+    row = Tenant.objects.get(pk=tenants["spare_3"].id)
+    services.update_tenant(actor=SYSTEM, tenant=row, name=row.name, tier=row.tier)
+    assert recorded(request_id) == []
+
+
+def test_tenants_own_changes__are_in_its_own_chain(tenants: Tenants, request_id: str) -> None:
+    """P24: and a tenant reads its own chain only."""
+    change_member(tenants)
+    home = str(tenants["spare_3"].id)
+    query = "SELECT DISTINCT tenant_id::text FROM audit_event WHERE body::jsonb ->> 'request_id' = %s AND object_type = 'member'"
+    with as_platform() as connection:
+        assert column(connection, query, request_id) == [home]
+    with app_role(app__tenant_id=str(tenants["acme"].id)) as connection:
+        assert column(connection, query, request_id) == []
+        assert set(column(connection, "SELECT DISTINCT tenant_id FROM audit_event")) <= {tenants["acme"].id}
