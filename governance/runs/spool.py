@@ -29,6 +29,8 @@ DEAD = "spool:dead"
 BATCH = 500
 #: Milliseconds after which another writer takes over an entry that was read but not acknowledged.
 TAKEOVER = 10_000
+#: Milliseconds after which a writer that stands still in its transaction loses it; less than TAKEOVER.
+FROZEN = "5000"
 
 Row = dict[str, Any]
 
@@ -122,6 +124,7 @@ def write(rows: Sequence[Row]) -> None:
         row["title"] = row["input"].strip().splitlines()[0][:200] if row["input"].strip() else ""
         by_tenant[row["tenant_id"]].append(row)
     with tenancy.use(tenancy.platform("write the execution log")), transaction.atomic():
+        _yield_when_frozen()
         _insert("public", "agent_execution_log", LOG, rows, "ON CONFLICT DO NOTHING")
         _first_executions({row["agent_id"] for row in rows})
         schemas = _schemas(list(by_tenant))
@@ -131,6 +134,12 @@ def write(rows: Sequence[Row]) -> None:
                 continue
             _insert(schema, "governance_conversation", CONVERSATION, its, "ON CONFLICT (id) DO NOTHING")
             _insert(schema, "governance_run", RUN, its, RUN_CONFLICT)
+
+
+def _yield_when_frozen() -> None:
+    """Let the database end this transaction where its process stands still: whoever takes over waits for it."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, true)", [FROZEN])
 
 
 def _insert(schema: str, table: str, columns: Sequence[Column], rows: Sequence[Row], conflict: str) -> None:

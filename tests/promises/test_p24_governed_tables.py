@@ -13,7 +13,7 @@ from agents import definitions
 from agents import services as agents
 from qualisys import audit, tenancy
 from qualisys.audit import Actor
-from tenants import services
+from tenants import services, tokens
 from tenants.models import Host, Tenant
 from tests.connections import app_role, as_platform, column
 from tests.people import SYSTEM, key_of, somebody
@@ -29,6 +29,7 @@ GOVERNED = {
     "tenants_apikey": "api_key",
     "tenants_host": "host",
     "tenants_membership": "member",
+    "tenants_signingkey": "signing_key",
     "tenants_tenant": "tenant",
     "tenants_user": "user",
 }
@@ -112,11 +113,17 @@ def change_host(tenants: Tenants) -> None:
     host.delete()
 
 
+def change_signing_key(tenants: Tenants) -> None:
+    for _ in range(2):
+        tokens.rotate_signing_key()
+
+
 CHANGES: dict[str, tuple[Callable[[Tenants], None], set[str]]] = {
     "agent": (change_agent, {"agent.created", "agent.changed"}),
     "version": (change_version, {"version.created", "version.changed"}),
     "api_key": (change_key, {"api_key.created", "api_key.changed"}),
     "member": (change_member, {"member.created", "member.changed"}),
+    "signing_key": (change_signing_key, {"signing_key.created", "signing_key.changed"}),
     "user": (change_person, {"user.created", "user.changed"}),
     "tenant": (change_tenant, {"tenant.changed"}),
     "host": (change_host, {"host.created", "host.deleted"}),
@@ -166,7 +173,8 @@ def test_tenants_own_changes__are_in_its_own_chain(tenants: Tenants, request_id:
     """P24: and a tenant reads its own chain only."""
     change_member(tenants)
     home = str(tenants["spare_3"].id)
-    query = "SELECT DISTINCT tenant_id::text FROM audit_event WHERE body::jsonb ->> 'request_id' = %s AND object_type = 'member'"
+    query = """SELECT DISTINCT tenant_id::text FROM audit_event
+               WHERE body::jsonb ->> 'request_id' = %s AND object_type = 'member'"""
     with as_platform() as connection:
         assert column(connection, query, request_id) == [home]
     with app_role(app__tenant_id=str(tenants["acme"].id)) as connection:
