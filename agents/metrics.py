@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from agents.providers.base import Usage
@@ -34,9 +37,15 @@ def finished(
     agent_id: str, version: str, status: str, milliseconds: int, first_token_ms: int | None, usage: Usage
 ) -> None:
     """Count a run that has ended."""
-    RUNS.labels(agent_id, version, status).inc()
-    DURATION.labels(agent_id).observe(milliseconds / 1000)
+    _of(RUNS, agent_id, version, status).inc()
+    _of(DURATION, agent_id).observe(milliseconds / 1000)
     if first_token_ms is not None:
-        FIRST_TOKEN.labels(agent_id).observe(first_token_ms / 1000)
-    TOKENS.labels(agent_id, "input").inc(usage.input_tokens)
-    TOKENS.labels(agent_id, "output").inc(usage.output_tokens)
+        _of(FIRST_TOKEN, agent_id).observe(first_token_ms / 1000)
+    _of(TOKENS, agent_id, "input").inc(usage.input_tokens)
+    _of(TOKENS, agent_id, "output").inc(usage.output_tokens)
+
+
+@lru_cache(maxsize=4096)
+def _of(metric: Any, *labels: str) -> Any:
+    """Return the child for these labels; finding it anew costs more than counting."""
+    return metric.labels(*labels)

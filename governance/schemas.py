@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from governance.runs.request import Upload
 from qualisys.problems import invalid
 
 
-class FileIn(Schema):
+class FileIn(BaseModel):
     """A file inside a JSON body."""
 
     model_config = ConfigDict(extra="forbid")
@@ -30,8 +30,8 @@ class FileIn(Schema):
             raise invalid(f"files.{index}.content", "base64", "Send the file's bytes in base64.") from error
 
 
-class RunIn(Schema):
-    """What is asked of an agent."""
+class RunIn(BaseModel):
+    """What is asked of an agent. No Ninja schema: reading attributes of objects would cost each run dearly."""
 
     model_config = ConfigDict(extra="forbid")
 

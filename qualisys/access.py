@@ -56,7 +56,8 @@ class Requires:
         assert where in {"any", "tenant", "platform"}
         self.perm, self.where = perm, where
 
-    def __call__(self, request: HttpRequest) -> Any:
+    async def __call__(self, request: HttpRequest) -> Any:
+        # Async, because Ninja gives a synchronous declaration a thread per request.
         identity = getattr(request, "identity", None)
         if identity is None:
             raise Problem(
@@ -77,5 +78,5 @@ class Open:
     def __init__(self, why: str) -> None:
         self.why = why
 
-    def __call__(self, request: HttpRequest) -> bool:
+    async def __call__(self, request: HttpRequest) -> bool:
         return True

@@ -135,8 +135,7 @@ class Cached(Generic[K, V]):
                 self._loading.pop(key, None)
 
     def _is_current(self, key: K, epoch: Epoch) -> bool:
-        known = epochs.known
-        return all(known.get(topic) == each for topic, each in zip(self._topics(key), epoch, strict=True))
+        return tuple(map(epochs.known.get, self._topics(key))) == epoch
 
     async def _fill(self, key: K) -> V:
         try:

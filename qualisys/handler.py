@@ -19,7 +19,7 @@ from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.http.request import split_domain_port
-from django.urls import ResolverMatch, get_resolver, set_script_prefix
+from django.urls import ResolverMatch, get_resolver
 from django.utils.module_loading import import_string
 from psycopg_pool import PoolTimeout
 
@@ -74,7 +74,6 @@ class ApiHandler(ASGIHandler):
         body = await _read_body(receive)
         if body is None:
             return
-        set_script_prefix("/")
         listener: asyncio.Task[None] | None = None
         request = ASGIRequest(dict(scope), io.BytesIO(body))
         request.too_large = body is _TOO_LARGE  # type: ignore[attr-defined]
@@ -134,7 +133,7 @@ class ApiHandler(ASGIHandler):
         if request.too_large:  # type: ignore[attr-defined]
             raise Problem("payload_too_large", f"A request may have {MAX_BODY // 1024 // 1024} MB at most.")
         headers = {key.decode("latin1"): value.decode("latin1") for key, value in request.scope["headers"]}
-        host = split_domain_port(headers.get("host", ""))[0]
+        host = _host_of(headers.get("host", ""))
         identity = await self._authenticate(self._credentials(host, headers))
         request.identity = identity  # type: ignore[attr-defined]
         if identity is not None and identity.kind == "session":
@@ -147,6 +146,11 @@ class ApiHandler(ASGIHandler):
             if request.method == "POST" and "idempotency-key" in headers:
                 return await idempotency.once(request, headers["idempotency-key"], self._view)
             return cast(HttpResponseBase, await self._view(request))
+
+
+@lru_cache(maxsize=512)
+def _host_of(header: str) -> str:
+    return split_domain_port(header)[0]
 
 
 @lru_cache(maxsize=512)

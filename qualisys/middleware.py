@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse
 
 from qualisys.errors import problem_page
+from qualisys.ids import uuid7
 from qualisys.problems import Problem
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -18,7 +18,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 def request_id_from(value: str | None) -> str:
     """Return the caller's request id if it is a harmless one, otherwise a new one."""
-    return value if value and _REQUEST_ID.fullmatch(value) else uuid4().hex
+    return value if value and _REQUEST_ID.fullmatch(value) else uuid7().hex
 
 
 class RequestIdMiddleware:

@@ -126,6 +126,8 @@ class Redis:
         self._url = urlsplit(url)
         self._connection: _Connection | None = None
         self._connecting: asyncio.Task[_Connection] | None = None
+        #: Digests of scripts that this connection's server has been sent in full.
+        self._sent: set[str] = set()
 
     async def call(self, *args: Arg, deadline: float = DEADLINE) -> Any:
         """Send one command and return its reply (bytes, int, list or None).
@@ -162,10 +164,18 @@ class Redis:
         connection = self._connection
         if connection is None or not connection.usable:
             return None
-        future = connection.send("EVAL", script.source, len(keys), *keys, *args)
-        # Not everyone looks at the answer; a lost one is no error by itself.
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if script.digest in self._sent:
+            future = connection.send("EVALSHA", script.digest, len(keys), *keys, *args)
+        else:
+            self._sent.add(script.digest)
+            future = connection.send("EVAL", script.source, len(keys), *keys, *args)
+        future.add_done_callback(self._note)
         return future
+
+    def _note(self, done: asyncio.Future[Any]) -> None:
+        """Look at an answer that nobody may wait for: a lost one is no error, a server may have forgotten all."""
+        if not done.cancelled() and isinstance(done.exception(), redis.ResponseError):
+            self._sent.clear()
 
     async def close(self) -> None:
         """Close the connection; commands under way fail."""
@@ -199,6 +209,7 @@ class Redis:
             if url.scheme != "unix" and url.path.strip("/"):
                 await connection.send("SELECT", url.path.strip("/"))
         self._connection = connection
+        self._sent.clear()
         return connection
 
 

@@ -104,5 +104,6 @@ async def _kept(agent_id: str, number: str) -> tuple[Version, Reason] | None:
 
 async def epochs_for(tenant: tenancy.Tenant) -> dict[str, str]:
     """Return the epochs under which this tenant's configurations are read, for the guard to compare."""
+    known = cache.epochs.known
     topics = (cache.AGENTS, cache.TENANTS, str(tenant.id))
-    return {topic: await cache.epochs.of(topic) for topic in topics}
+    return {topic: known.get(topic) or await cache.epochs.of(topic) for topic in topics}

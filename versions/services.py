@@ -70,7 +70,11 @@ def create_version(
         agent = AgentDefinition.objects.select_for_update().filter(agent_id=agent_id).first()
         if agent is None:
             raise agent_not_found(agent_id)
-        newest = max(AgentVersion.objects.filter(agent=agent), key=lambda v: semver.parse(v.version))
+        versions = AgentVersion.objects.filter(agent=agent)
+        newest = max(versions, key=lambda each: semver.parse(each.version), default=None)
+        if newest is None:
+            # Nothing can be said about what has no version: it runs for nobody either.
+            raise agent_not_found(agent_id)
         schema = data.get("output_schema")
         prompt = definitions.parse_prompt(
             {

@@ -98,16 +98,17 @@ async def admit(
     write the run's row. `reserve_tokens` and `customized` say what to reserve and whose breaker counts.
     """
     told = {**payload, "reserve_tokens": reserve_tokens, "customized": customized}
-    args: list[str | bytes | int] = [str(lease.run_id), timeout_seconds + GRACE, orjson.dumps(told), process]
+    run = str(lease.run_id)
+    args: list[str | bytes | int] = [run, timeout_seconds + GRACE, orjson.dumps(told), process]
     for topic, epoch in epochs.items():
         args += [topic, epoch]
-    keys = [cache.HASH, lease_key(lease.run_id), LEASES, live_key(lease.tenant_id)]
+    keys = [cache.HASH, lease_key(run), LEASES, live_key(lease.tenant_id)]
     client = qredis.client()
     try:
         reply = await client.run(scripts.ADMIT, keys, args)
     except RedisUnavailable:
         # A frozen server will still read what was sent; what follows on the same connection takes it back.
-        client.run_soon(scripts.TAKE_BACK, keys[1:], [str(lease.run_id)])
+        client.run_soon(scripts.TAKE_BACK, keys[1:], [run])
         raise
     if reply == 0:
         return
@@ -125,18 +126,20 @@ async def settle(lease: Lease, outcome: Settlement, *, deadline: float = qredis.
 
     Result, last event, spool entry and release of the lease happen together or not at all.
     """
+    run = str(lease.run_id)
+    events = events_key(run)
     keys = [
-        lease_key(lease.run_id),
+        lease_key(run),
         LEASES,
         live_key(lease.tenant_id),
-        events_key(lease.run_id),
-        result_key(lease.run_id),
+        events,
+        result_key(run),
         SPOOL,
         conversation_key(lease.conversation_id),
     ]
     args: list[str | bytes | int] = [
-        str(lease.run_id),
-        events_key(lease.run_id),
+        run,
+        events,
         outcome.result,
         outcome.entry,
         KEPT,

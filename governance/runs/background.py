@@ -34,7 +34,7 @@ _STORED = (
 async def enqueue(identity: Identity, agent_id: str, request: RunRequest) -> dict[str, Any]:
     """Store a queued run, hand it to a worker and return it; raise what refuses it already now."""
     effective, context = await configure(identity, tenancy.tenant(), agent_id, request)
-    begun = record.begin(uuid7(), identity, effective, request, context).payload()
+    begun = record.begin(uuid7(), identity, effective, request, context)
     await in_thread(_store, begun)
     return record.shown(begun, status="queued")
 

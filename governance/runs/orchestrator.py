@@ -41,7 +41,7 @@ async def start(
         with metrics.RESOLVE.time():
             effective, context = await configure(identity, tenant, agent_id, request)
         await gates.before_run(effective, request)
-        begun = record.begin(run_id, identity, effective, request, context).payload()
+        begun = record.begin(run_id, identity, effective, request, context)
         lease = Lease(run_id, tenant.id, agent_id, context.conversation_id)
         try:
             with metrics.GUARD.time():

@@ -28,32 +28,6 @@ LOG_STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What is fixed when a run begins; a reaper can end the run with nothing else."""
-
-    run_id: UUID
-    tenant_id: UUID
-    user_id: UUID
-    agent_id: str
-    version: str
-    version_reason: str
-    content_hash: str
-    provider: str
-    model: str
-    demo: bool
-    customized: bool
-    conversation_id: UUID
-    input: str
-    documents: list[dict[str, Any]]
-    parameters: dict[str, Any]
-    created_at: str
-
-    def payload(self) -> dict[str, Any]:
-        """Return the fields as JSON values."""
-        return {name: _plain(getattr(self, name)) for name in self.__slots__}
-
-
 @dataclass(slots=True)
 class End:
     """How a run ended."""
@@ -68,32 +42,28 @@ class End:
     gates: list[dict[str, Any]] = field(default_factory=list)
 
 
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, UUID) else value
-
-
 def begin(
     run_id: UUID, identity: Identity, effective: Effective, request: RunRequest, context: Context
-) -> Start:
-    """Return the start of a run that has just been asked for."""
-    return Start(
-        run_id=run_id,
-        tenant_id=context.tenant_id,
-        user_id=identity.user_id,
-        agent_id=effective.agent.agent_id,
-        version=str(effective.version.number),
-        version_reason=effective.reason,
-        content_hash=effective.version.content_hash,
-        provider=effective.provider,
-        model=effective.model,
-        demo=providers.is_demo(effective.provider),
-        customized=effective.customized,
-        conversation_id=context.conversation_id,
-        input=request.input,
-        documents=[dict(document) for document in request.documents],
-        parameters=dict(request.parameters),
-        created_at=datetime.now(UTC).isoformat(),
-    )
+) -> dict[str, Any]:
+    """Return what is fixed when a run begins, as JSON values; a reaper can end the run with nothing else."""
+    return {
+        "run_id": str(run_id),
+        "tenant_id": str(context.tenant_id),
+        "user_id": str(identity.user_id),
+        "agent_id": effective.agent.agent_id,
+        "version": str(effective.version.number),
+        "version_reason": effective.reason,
+        "content_hash": effective.version.content_hash,
+        "provider": effective.provider,
+        "model": effective.model,
+        "demo": providers.is_demo(effective.provider),
+        "customized": effective.customized,
+        "conversation_id": str(context.conversation_id),
+        "input": request.input,
+        "documents": [dict(document) for document in request.documents],
+        "parameters": dict(request.parameters),
+        "created_at": datetime.now(UTC).isoformat(),
+    }
 
 
 def shown(start: dict[str, Any], end: End | None = None, status: str = "running") -> dict[str, Any]:

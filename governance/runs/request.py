@@ -68,6 +68,8 @@ async def prepare(
 
 async def _read_all(agent: Agent, files: Sequence[Upload]) -> list[dict[str, Any]]:
     """Read the files within the agent's time limit: reading is part of what the caller waits for."""
+    if not files:
+        return []
     seconds = agent.timeout_seconds
     try:
         async with asyncio.timeout(seconds):

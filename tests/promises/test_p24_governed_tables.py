@@ -57,7 +57,7 @@ def recorded(request_id: str) -> list[tuple[str, str, dict[str, Any]]]:
 def test_catalogue__every_governed_table_has_its_trigger_for_every_change() -> None:
     """P24: insert, update and delete of each row; the application can take none of them away."""
     with app_role() as connection:
-        triggers = dict(connection.execute(TRIGGERS).fetchall())
+        triggers: dict[str, str] = dict(connection.execute(TRIGGERS).fetchall())
         assert set(triggers) == set(GOVERNED)
         assert all(
             "AFTER INSERT OR DELETE OR UPDATE" in each and "FOR EACH ROW" in each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
@@ -31,13 +32,13 @@ def staff(role: str = "platform_admin") -> Identity:
 
 def code(route: Requires, who: Any) -> str:
     with pytest.raises(Problem) as caught:
-        route(asks(who))
+        asyncio.run(route(asks(who)))
     return caught.value.code
 
 
 def test_requires__nobody__is_told_how_to_sign_in() -> None:
     with pytest.raises(Problem) as caught:
-        Requires(None)(asks(None))
+        asyncio.run(Requires(None)(asks(None)))
     assert (caught.value.code, caught.value.headers) == ("not_authenticated", {"WWW-Authenticate": "Bearer"})
 
 
@@ -57,11 +58,11 @@ def test_requires__right_place_and_permission__admits() -> None:
         (Requires("governance.add_run", where="tenant"), member()),
         (Requires("agents.add_agentdefinition", where="platform"), staff()),
     ]:  # fmt: skip
-        assert route(asks(who)) is who
+        assert asyncio.run(route(asks(who))) is who
 
 
 def test_open__admits_nobody_in_particular() -> None:
-    assert Open("a reason")(asks(None)) is True
+    assert asyncio.run(Open("a reason")(asks(None))) is True
 
 
 def test_check__an_actor_without_the_permission__refused() -> None:

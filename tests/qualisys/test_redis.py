@@ -90,6 +90,25 @@ async def test_script__that_the_server_forgot__is_sent_again_in_full(client: Red
         await client.call("SCRIPT", "FLUSH")
 
 
+async def test_script__sent_without_waiting__is_sent_in_full_again_where_it_was_forgotten(
+    client: Redis,
+) -> None:
+    script = Script("return {'said', ARGV[1]}")
+    await client.call("PING")
+    for number in range(3):
+        answer = client.run_soon(script, [], [number])
+        assert answer is not None
+        assert await answer == [b"said", b"%d" % number]
+    await client.call("SCRIPT", "FLUSH")
+    forgotten = client.run_soon(script, [], ["lost"])
+    assert forgotten is not None
+    with pytest.raises(redis.ResponseError, match="NOSCRIPT"):
+        await forgotten
+    again = client.run_soon(script, [], ["again"])
+    assert again is not None
+    assert await again == [b"said", b"again"]
+
+
 async def test_script__that_fails__raises_what_it_said(client: Redis) -> None:
     with pytest.raises(redis.ResponseError, match="on purpose"):
         await client.run(Script("return redis.error_reply('on purpose')"), [], [])

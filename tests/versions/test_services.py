@@ -12,6 +12,7 @@ import pytest
 from django.db import connections
 
 from agents import definitions
+from agents import services as agents
 from agents.models import AgentDefinition
 from qualisys import audit, tenancy
 from qualisys.access import System
@@ -103,6 +104,15 @@ def test_create__without_permission_or_agent__refused(agent_id: str) -> None:
         create(agent_id, actor=Nobody())
     with pytest.raises(Problem, match="agent_not_found"):
         create("nothing")
+
+
+def test_create__for_an_agent_without_any_version__refused() -> None:
+    bare = definitions.parse(
+        {"agent_id": f"versions-{uuid4().hex[:8]}", "name": "A", "required_roles": ["dev"]}
+    )
+    agents.create_agent(actor=SYSTEM, definition=bare)
+    with pytest.raises(Problem, match="agent_not_found"):
+        create(bare.agent_id)
 
 
 def test_create__counts_on_by_the_part_that_is_asked_for(agent_id: str) -> None:
