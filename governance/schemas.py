@@ -31,7 +31,9 @@ class FileIn(BaseModel):
 
 
 class RunIn(BaseModel):
-    """What is asked of an agent. No Ninja schema: reading attributes of objects would cost each run dearly."""
+    """What is asked of an agent."""
+
+    # No Ninja schema: what it adds, reading the attributes of objects, would cost every run dearly.
 
     model_config = ConfigDict(extra="forbid")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from qualisys.embedded.supervisor import Child
@@ -75,7 +76,7 @@ def children(environment: Environment, listener: int, demo_port: int | None) -> 
         worker("maintenance", "maintenance", 1),
         # No pid file: after a `kill -9` it would keep the scheduler from starting.
         celery("scheduler", "beat", "--pidfile=", "-s", str(schedule_file(environment))),
-        manage("relay", environment, "relay"),
+        replace(manage("relay", environment, "relay"), delay=_DELAY),
     ]
 
 
