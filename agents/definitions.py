@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import jsonschema_rs
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
-from agents import gates
+from agents import gates, segments
 from agents.providers import registry as providers
 from qualisys.problems import FieldError, Problem
 from qualisys.roles import ACCESS, ROLES
@@ -116,8 +116,15 @@ class Prompt(BaseModel):
     @classmethod
     def not_blank(cls, value: str) -> str:
         """Refuse a prompt of white space."""
-        if not value.strip():
+        if not segments.plain(value).strip():
             raise ValueError("must not be blank")
+        return value
+
+    @field_validator("system_prompt")
+    @classmethod
+    def paired_marks(cls, value: str) -> str:
+        """Refuse a locked segment that does not begin or end."""
+        segments.split(value)
         return value
 
     @field_validator("output_schema")

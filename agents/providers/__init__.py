@@ -1,7 +1,7 @@
 """Model providers: one interface over the APIs that answer. See `docs/guides/adding-a-provider.md`."""
 
 from agents.providers.base import Answer, Outcome, Provider, Request, Usage, estimate
-from agents.providers.registry import configured, get, is_demo, known
+from agents.providers.registry import configured, get, is_demo, known, usable
 from agents.providers.session import close
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "get",
     "is_demo",
     "known",
+    "usable",
 ]

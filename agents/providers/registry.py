@@ -55,6 +55,11 @@ def configured() -> list[str]:
     return sorted(set(PROVIDERS) & set(settings.PROVIDERS))
 
 
+def usable() -> list[str]:
+    """Return the names of the providers that would answer here, the demo model included."""
+    return [name for name in known() if name in settings.PROVIDERS or settings.DEMO_MODEL_URL]
+
+
 def is_demo(name: str) -> bool:
     """Tell whether the demo model answers for this provider."""
     return bool(settings.DEMO_MODEL_URL) and name in PROVIDERS and name not in settings.PROVIDERS
