@@ -1,0 +1,41 @@
+"""Attacks and harmless prompts on which the prompt rules are measured, in a tuned and a held-out part.
+
+Patterns are written while looking at `tuned/` only. The hashes of `held_out/` were committed before the first
+pattern, so that anybody can see that neither part was fitted to the other.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+HERE = Path(__file__).parent
+HASHES = HERE / "HELD_OUT.sha256"
+
+Part = Literal["tuned", "held_out"]
+Kind = Literal["attacks", "harmless"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A custom prompt as a tenant might save it."""
+
+    id: str
+    family: str
+    language: str
+    text: str
+
+
+def load(part: Part, kind: Kind) -> list[Entry]:
+    """Return one file of the corpus."""
+    lines = (HERE / part / f"{kind}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [Entry(**json.loads(line)) for line in lines]
+
+
+def changed_files() -> list[str]:
+    """Return the held-out files that are no longer what was committed before the patterns."""
+    said = (line.split() for line in HASHES.read_text(encoding="utf-8").splitlines())
+    return [name for digest, name in said if sha256((HERE / name).read_bytes()).hexdigest() != digest]
