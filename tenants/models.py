@@ -219,3 +219,41 @@ class SchemaTemplate(models.Model):
 
     def __str__(self) -> str:
         return self.fingerprint
+
+
+class PatternFamily(models.TextChoices):
+    """What a pattern finds, in words that finish "this reads like"."""
+
+    OVERRIDE = "override", "an order to set earlier instructions aside"
+    ROLE = "role", "a message that poses as the system"
+    DELIMITER = "delimiter", "a control token of a chat format"
+    LEAK = "leak", "a request for hidden instructions"
+    PERSONA = "persona", "a persona without rules"
+    POLICY = "policy", "a suspension of safety rules"
+    ENCODED = "encoded", "an order in encoded form"
+    SPLITTING = "splitting", "an order in pieces"
+    EXFILTRATION = "exfiltration", "a way of carrying data out"
+    DIALOGUE = "dialogue", "an invented dialogue or end of the task"
+    AUTHORITY = "authority", "a claim of authority over the agent"
+    GATES = "gates", "a way around approvals or limits"
+    OTHER = "other", "something that this platform does not allow"
+
+
+class PromptPattern(models.Model):
+    """What no tenant's custom prompt may say. The platform's rows; tried when a prompt is saved."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.SlugField(max_length=60, unique=True)
+    family = models.CharField(max_length=20, choices=PatternFamily.choices, default=PatternFamily.OTHER)
+    pattern = models.CharField(max_length=500)
+    note = models.CharField(max_length=300, blank=True)
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["family", "name"]
+        verbose_name = "prompt pattern"
+
+    def __str__(self) -> str:
+        return self.name
