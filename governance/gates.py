@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from governance.runs.request import RunRequest
-from tenants.effective import Effective
+from tenants.overrides.merge import Effective
 
 
 @dataclass(frozen=True, slots=True)

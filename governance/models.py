@@ -54,6 +54,9 @@ class Run(models.Model):
     problem = models.JSONField(null=True)
     provider = models.CharField(max_length=50)
     model = models.CharField(max_length=100)
+    #: With these two, version and override say exactly what the model was told: both are kept for good.
+    config_revision = models.PositiveIntegerField(default=0)
+    prompt_hash = models.CharField(max_length=64, blank=True)
     demo = models.BooleanField(default=False)
     input_tokens = models.IntegerField(default=0)
     output_tokens = models.IntegerField(default=0)

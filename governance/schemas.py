@@ -72,6 +72,10 @@ class RunOut(Schema):
     gates: list[dict[str, Any]] = []
     created_at: str
     demo: bool
+    config_revision: int = Field(
+        default=0, description="The organisation's configuration it ran under; 0: none."
+    )
+    prompt_hash: str = Field(default="", description="SHA-256 of what the model was told.")
     input: str = ""
     documents: list[str] = []
     user_id: UUID
@@ -87,6 +91,9 @@ class AgentCard(Schema):
     icon: str
     version: str
     may_run: bool = Field(description="Whether your role may run it, or only read its runs.")
+    model_override: str | None = Field(
+        default=None, description="Provider and model, where your organisation has chosen another."
+    )
 
 
 class AgentDetail(AgentCard):

@@ -103,6 +103,8 @@ def refuse_http(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 api.add_router("/auth", "tenants.api.auth")
 api.add_router("/admin/agents", "versions.api.router")
+api.add_router("/admin/tenants", "tenants.overrides.api.support")
+api.add_router("/tenant/agents", "tenants.overrides.api.router")
 api.add_router("/agents", "governance.api.agents")
 api.add_router("/runs", "governance.api.runs")
 api.add_router("/conversations", "governance.api.conversations")

@@ -15,7 +15,9 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-ChangeKind = Literal["agent.register", "agent.update", "version.create", "version.rollout", "key.scopes"]
+ChangeKind = Literal[
+    "agent.register", "agent.update", "version.create", "version.rollout", "key.scopes", "override"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,7 @@ class Environment(BaseModel):
     archive_url: Annotated[str, AfterValidator(_url("file", "s3", "abfs", "abfss"))] | None = None
     demo_model: YesNo = False
     demo_model_url: HttpURL | None = None
+    tenant_prompt_replace_enabled: YesNo = False
     prometheus_multiproc_dir: Path | None = None
 
     @property

@@ -179,6 +179,10 @@ CONTENT_SECURITY_POLICY = {
 }
 
 
+# --- flags -----------------------------------------------------------------------------------------------------
+TENANT_PROMPT_REPLACE_ENABLED = ENV.tenant_prompt_replace_enabled
+
+
 # --- model providers -------------------------------------------------------------------------------------------
 def _provider(base_url: str, key: str) -> dict[str, str]:
     return {"base_url": base_url.rstrip("/"), "api_key": key}

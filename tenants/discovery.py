@@ -10,10 +10,12 @@ from agents.models import AgentDefinition
 from agents.registry import RUNNING, Agent, from_model
 from qualisys import cache, tenancy
 from qualisys.cache import Cached
-from tenants import effective
+from qualisys.problems import Problem
+from tenants import directory, effective
 from tenants.identity import Identity
+from tenants.overrides import registry as overrides
+from tenants.overrides.merge import NO_OVERRIDE, Effective
 from versions import registry as versions
-from versions import rollout
 
 #: Seconds a discovery answer may live in Redis (AC5 of story 6.5a); an epoch ends it earlier.
 TTL = 300
@@ -32,12 +34,11 @@ async def discover(identity: Identity, tags: Sequence[str] = ()) -> list[Card]:
 
 async def card(identity: Identity, agent: Agent) -> Card | None:
     """Return one agent's card, or None where the tenant cannot use it."""
-    tenant = tenancy.tenant()
-    found = rollout.resolve(await versions.of(agent.agent_id), tenant.id)
-    override = await effective.override_of(tenant, agent.agent_id)
-    if found is None or not override.enabled:
+    try:
+        settled = await effective.resolve(tenancy.tenant(), agent)
+    except Problem:
         return None
-    return _card(agent, found[0], identity.has_perm("agents.run_agentdefinition", agent))
+    return _card(settled, identity.has_perm("agents.run_agentdefinition", agent))
 
 
 def _granted(identity: Identity, everything: Sequence[Card]) -> list[Card]:
@@ -57,26 +58,37 @@ def _load(key: tuple[UUID, str]) -> list[Card]:
     tenant_id, role = key
     with tenancy.use(tenancy.platform("discover agents")):
         agents = [from_model(row) for row in AgentDefinition.objects.filter(enabled=True).order_by("name")]
-    cards = []
+    tenant = directory.load_tenant(str(tenant_id))
+    if tenant is None:
+        return []
+    known, cards = overrides.load(tenant_id), []
     for agent in agents:
         access = agent.access_of(role)
-        found = rollout.resolve(versions.load(agent.agent_id), tenant_id)
-        if found is None or (role and access is None):
+        override = known.get(agent.agent_id, NO_OVERRIDE)
+        if not override.enabled or (role and access is None):
+            continue
+        try:
+            settled = effective.settle(tenant, agent, versions.load(agent.agent_id), override)
+        except Problem:
+            # No version of it reaches this tenant.
             continue
         everybody = agent.access or dict.fromkeys(agent.required_roles, "full")
-        cards.append({**_card(agent, found[0], access in RUNNING), "id": agent.id, "access": dict(everybody)})
+        cards.append({**_card(settled, access in RUNNING), "id": agent.id, "access": dict(everybody)})
     return cards
 
 
-def _card(agent: Agent, version: rollout.Version, may_run: bool) -> Card:
+def _card(settled: Effective, may_run: bool) -> Card:
+    agent = settled.agent
+    overridden = "tenant" in (settled.provenance["llm_model"], settled.provenance["llm_provider"])
     return {
         "agent_id": agent.agent_id,
         "name": agent.name,
         "description": agent.description,
-        "tags": list(agent.tags),
+        "tags": list(settled.tags),
         "icon": agent.icon,
-        "version": str(version.number),
+        "version": str(settled.version.number),
         "may_run": may_run,
+        "model_override": f"{settled.provider} {settled.model}" if overridden else None,
     }
 
 

@@ -257,3 +257,9 @@ class PromptPattern(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+from tenants.overrides.models import (  # noqa: E402 - a room of its own; Django looks for models here
+    TenantAgentConfig as TenantAgentConfig,
+)
+from tenants.overrides.models import TenantAgentConfigRevision as TenantAgentConfigRevision  # noqa: E402

@@ -15,6 +15,8 @@ _VIEW_PLATFORM: Final = frozenset(
         "tenants.view_membership",
         "tenants.view_apikey",
         "audit.view_auditevent",
+        # With a reason, and recorded: `tenants.overrides.services.read_for_support`.
+        "tenants.support_tenantagentconfig",
     }
 )
 _CHANGE_PLATFORM: Final = frozenset(
@@ -53,6 +55,8 @@ _MANAGE: Final = frozenset(
         "tenants.view_apikey",
         "tenants.add_apikey",
         "tenants.change_apikey",
+        "tenants.view_tenantagentconfig",
+        "tenants.change_tenantagentconfig",
         "governance.change_run",
         "audit.view_auditevent",
     }
@@ -88,6 +92,13 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
             "governance.add_run",
             "governance.view_run",
             "governance.change_run",
+        }
+    ),
+    "agents:configure": frozenset(
+        {
+            "agents.view_agentdefinition",
+            "tenants.view_tenantagentconfig",
+            "tenants.change_tenantagentconfig",
         }
     ),
     "platform:read": _VIEW_PLATFORM,

@@ -18,7 +18,19 @@ from qualisys.events import emit
 from qualisys.problems import Problem, invalid
 from qualisys.text import unstorable
 from tenants import keys, permissions, schema
-from tenants.models import ApiKey, Host, Membership, Session, Tenant, TenantStatus, Tier, TokenFamily, User
+from tenants.models import (
+    ApiKey,
+    Host,
+    Membership,
+    Session,
+    Tenant,
+    TenantAgentConfig,
+    TenantAgentConfigRevision,
+    TenantStatus,
+    Tier,
+    TokenFamily,
+    User,
+)
 
 
 def create_tenant(
@@ -87,7 +99,15 @@ def delete_tenant(*, actor: Actor, tenant: Tenant) -> None:
         raise Problem("conflict", "Suspend the organisation before deleting it.")
     with tenancy.use(tenancy.platform("delete a tenant")), transaction.atomic():
         schema.drop_schema(tenant.schema_name)
-        for model in (Membership, ApiKey, Session, TokenFamily, Host):
+        for model in (
+            TenantAgentConfig,
+            TenantAgentConfigRevision,
+            Membership,
+            ApiKey,
+            Session,
+            TokenFamily,
+            Host,
+        ):
             model.objects.filter(tenant_id=tenant.pk).delete()
         Tenant.objects.filter(pk=tenant.pk).delete()
         emit("tenant.deleted", {"slug": tenant.schema_name})

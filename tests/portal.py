@@ -249,6 +249,7 @@ def running(demo: dict[str, Any], home: Path) -> Iterator[Portal]:
         "ANTHROPIC_API_KEY": "sk-ant-test-canary",
         "ANTHROPIC_BASE_URL": f"{provider.url}/v1",
         "QUALISYS_HOME": str(home),
+        "TENANT_PROMPT_REPLACE_ENABLED": "yes",
     }
     portal = Portal(demo, provider, env)
     try:

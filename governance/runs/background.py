@@ -27,7 +27,7 @@ LOST = timedelta(seconds=90)
 
 _STORED = (
     "agent_id", "version", "version_reason", "content_hash", "conversation_id", "user_id", "input", "documents",
-    "parameters", "provider", "model", "demo", "created_at",
+    "parameters", "provider", "model", "demo", "config_revision", "prompt_hash", "created_at",
 )  # fmt: skip
 
 

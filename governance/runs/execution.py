@@ -22,7 +22,7 @@ from governance.runs.stream import COALESCE, COALESCE_UNWATCHED, EventLog
 from qualisys.problems import Problem
 from qualisys.redis import RedisUnavailable
 from qualisys.text import clean
-from tenants.effective import Effective
+from tenants.overrides.merge import Effective
 from versions.registry import validator
 
 logger = logging.getLogger(__name__)

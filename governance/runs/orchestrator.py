@@ -22,8 +22,8 @@ from qualisys.problems import Problem
 from qualisys.pulse import pulse
 from qualisys.redis import RedisUnavailable
 from tenants import effective as effective_configuration
-from tenants.effective import Effective
 from tenants.identity import Identity
+from tenants.overrides.merge import Effective
 
 #: How often a run is tried anew because what it knew had changed meanwhile: about a second.
 ATTEMPTS = 10

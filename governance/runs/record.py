@@ -15,8 +15,8 @@ from governance.runs.conversation import Context
 from governance.runs.request import RunRequest
 from qualisys import audit
 from qualisys.problems import Problem
-from tenants.effective import Effective
 from tenants.identity import Identity
+from tenants.overrides.merge import Effective
 
 #: How the log words the end of a run.
 LOG_STATUS = {
@@ -58,6 +58,8 @@ def begin(
         "model": effective.model,
         "demo": providers.is_demo(effective.provider),
         "customized": effective.customized,
+        "config_revision": effective.config_revision,
+        "prompt_hash": effective.prompt_hash,
         "conversation_id": str(context.conversation_id),
         "input": request.input,
         "documents": [dict(document) for document in request.documents],
@@ -89,6 +91,8 @@ def shown(start: dict[str, Any], end: End | None = None, status: str = "running"
         "gates": end.gates,
         "created_at": start["created_at"],
         "demo": start["demo"],
+        "config_revision": start["config_revision"],
+        "prompt_hash": start["prompt_hash"],
         "user_id": start["user_id"],
         "input": start["input"],
         "documents": [document["name"] for document in start["documents"]],

@@ -88,6 +88,8 @@ def as_shown(row: Run) -> dict[str, Any]:
         "gates": [],
         "created_at": row.created_at.isoformat(),
         "demo": row.demo,
+        "config_revision": row.config_revision,
+        "prompt_hash": row.prompt_hash,
         "user_id": str(row.user_id),
         "input": row.input,
         "documents": [document["name"] for document in row.documents],

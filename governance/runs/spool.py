@@ -71,6 +71,7 @@ RUN = _columns(
     "id uuid run_id", "agent_id text", "version text", "version_reason text", "content_hash text",
     "conversation_id uuid", "user_id uuid", "status text", "input text", "documents jsonb", "parameters jsonb",
     "output text", "structured_output jsonb", "problem jsonb", "provider text", "model text", "demo bool",
+    "config_revision int", "prompt_hash text",
     "input_tokens int", "output_tokens int", "usage_estimated bool", "execution_time_ms int",
     "created_at timestamptz", "finished_at timestamptz",
 )  # fmt: skip

@@ -154,6 +154,8 @@ def complete(given: Environment, running: Servers, demo_port: int | None) -> Env
         "prometheus_multiproc_dir": given.qualisys_home / "metrics",
         "demo_model": demo_port is not None,
     }
+    if demo.is_wanted(given) and "tenant_prompt_replace_enabled" not in given.model_fields_set:
+        update["tenant_prompt_replace_enabled"] = True
     if demo_port is not None:
         update["demo_model_url"] = url = f"http://127.0.0.1:{demo_port}/v1"
         running.note(demo_model_url=url)

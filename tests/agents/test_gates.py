@@ -48,14 +48,19 @@ def test_gates__of_a_built_in_agent__are_well_formed(agent: str) -> None:
 
 
 BASE: dict[str, Any] = {
-    "name": "review", "approvers": ["pm_csm", "qa_automation"], "required": 2, "sla_hours": 24, "condition": "score < 32",
-}  # fmt: skip
+    "name": "review",
+    "approvers": ["pm_csm", "qa_automation"],
+    "required": 2,
+    "sla_hours": 24,
+    "condition": "score < 32",
+}
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"stage": "before_run"}, "stage"), ({"mandatory": False}, "mandatory"), ({"condition": "score < 9"}, "condition"),
+        ({"stage": "before_run"}, "stage"), ({"mandatory": False}, "mandatory"),
+        ({"condition": "score < 9"}, "condition"),
         ({"required": 1}, "2 approvals"), ({"sla_hours": 25}, "24 hours"), ({"sla_hours": None}, "24 hours"),
         ({"approvers": ["pm_csm", "dev"]}, "dev may not"),
     ],

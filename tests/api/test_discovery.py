@@ -34,7 +34,9 @@ def test_discovery__never_shows_a_prompt(portal: Portal, tag: str) -> None:
         details = [client.get(f"/agents/{card['agent_id']}").text for card in cards]
     assert len(cards) == 2
     assert CANARY not in listing.text + "".join(details)
-    assert set(cards[0]) == {"agent_id", "name", "description", "tags", "icon", "version", "may_run"}
+    assert set(cards[0]) == {
+        "agent_id", "name", "description", "tags", "icon", "version", "may_run", "model_override",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("more", "count"), [([], 2), (["second"], 1), (["second", "third"], 0)])

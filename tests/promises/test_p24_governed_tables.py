@@ -14,7 +14,9 @@ from agents import services as agents
 from qualisys import audit, tenancy
 from qualisys.audit import Actor
 from tenants import services, tokens
-from tenants.models import Host, Tenant
+from tenants.models import Host, PromptPattern, Tenant
+from tenants.overrides import services as overrides
+from tenants.overrides.wishes import Wishes
 from tests.connections import app_role, as_platform, column
 from tests.people import SYSTEM, key_of, somebody
 from versions import services as versions
@@ -26,9 +28,11 @@ Tenants = dict[str, tenancy.Tenant]
 GOVERNED = {
     "agent_definitions": "agent",
     "agent_versions": "version",
+    "tenant_agent_configs": "agent_config",
     "tenants_apikey": "api_key",
     "tenants_host": "host",
     "tenants_membership": "member",
+    "tenants_promptpattern": "prompt_pattern",
     "tenants_signingkey": "signing_key",
     "tenants_tenant": "tenant",
     "tenants_user": "user",
@@ -118,10 +122,33 @@ def change_signing_key(tenants: Tenants) -> None:
         tokens.rotate_signing_key()
 
 
+def change_config(tenants: Tenants) -> None:
+    home, agent_id = tenants["spare_3"], registered()
+    with tenancy.use(home):
+        overrides.save_config(actor=SYSTEM, tenant=home, agent_id=agent_id, wishes=Wishes(enabled=False))
+        overrides.save_config(actor=SYSTEM, tenant=home, agent_id=agent_id, wishes=Wishes())
+        overrides.reset_config(actor=SYSTEM, tenant=home, agent_id=agent_id)
+
+
+def change_pattern(tenants: Tenants) -> None:
+    pattern = PromptPattern.objects.create(name=f"p-{uuid4().hex[:8]}", pattern="never said")
+    pattern.enabled = False
+    pattern.save()
+    pattern.delete()
+
+
 CHANGES: dict[str, tuple[Callable[[Tenants], None], set[str]]] = {
     "agent": (change_agent, {"agent.created", "agent.changed"}),
     "version": (change_version, {"version.created", "version.changed"}),
     "api_key": (change_key, {"api_key.created", "api_key.changed"}),
+    "agent_config": (
+        change_config,
+        {"agent_config.created", "agent_config.changed", "agent_config.deleted"},
+    ),
+    "prompt_pattern": (
+        change_pattern,
+        {"prompt_pattern.created", "prompt_pattern.changed", "prompt_pattern.deleted"},
+    ),
     "member": (change_member, {"member.created", "member.changed"}),
     "signing_key": (change_signing_key, {"signing_key.created", "signing_key.changed"}),
     "user": (change_person, {"user.created", "user.changed"}),

@@ -1,0 +1,1 @@
+"""A tenant's wishes for an agent: kept with their history, merged over version and definition."""
