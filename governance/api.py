@@ -21,7 +21,7 @@ from governance.runs.replay import UNDER_WAY, replay
 from governance.runs.request import RunRequest, prepare
 from governance.runs.sse import EventStream
 from governance.runs.stream import Event, follow
-from governance.schemas import AgentCard, AgentDetail, ConversationOut, MetricsOut, RunIn, RunOut
+from governance.schemas import AgentCard, AgentDetail, ConversationOut, MetricsOut, RunIn, RunOut, TrialIn
 from qualisys import tenancy
 from qualisys.access import Requires, check
 from qualisys.database.threads import in_thread
@@ -29,10 +29,15 @@ from qualisys.problems import Problem, invalid
 from qualisys.schemas import REFUSALS, Page
 from tenants import discovery, effective
 from tenants.identity import Identity
+from tenants.overrides import services as overrides
+from tenants.overrides.merge import Override
+from tenants.overrides.wishes import Wishes
 
 agents = Router(tags=["agents"])
 runs = Router(tags=["runs"])
 conversations = Router(tags=["runs"])
+#: Beside the configuration's own routes, because runs are made here.
+trials = Router(tags=["configuration"])
 
 #: Seconds `POST /runs` waits for the end at most, and unless the caller says otherwise.
 MAX_WAIT = 120
@@ -187,6 +192,27 @@ async def stream_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpRe
         return await _stream(identity, joined, 0)
     execution = await start(identity, agent_id, await _request(identity, agent_id, body), mode="stream")
     return EventStream(execution.lease.run_id, follow(execution.log), identity)
+
+
+@trials.post(
+    "/{agent_id}/config/trial",
+    response={200: None, **REFUSALS},
+    openapi_extra=_SSE,
+    auth=Requires("tenants.change_tenantagentconfig", where="tenant"),
+)
+async def try_config(request: HttpRequest, agent_id: str, body: TrialIn) -> HttpResponse:
+    """Run an agent under a draft of its configuration, before saving it: governed, logged and charged as any run."""
+    identity, tenant = _identity(request), tenancy.tenant()
+    agent = await effective.visible(identity, agent_id, even_off=True)
+    wishes = body.config.wishes().model_copy(update={"enabled": True})
+    await in_thread(_check_draft, tenant, agent_id, wishes)
+    asked = await prepare(agent, text=body.input, parameters={"trial": True})
+    execution = await start(identity, agent_id, asked, mode="stream", draft=Override(wishes))
+    return EventStream(execution.lease.run_id, follow(execution.log), identity)
+
+
+def _check_draft(tenant: tenancy.Tenant, agent_id: str, wishes: Wishes) -> None:
+    overrides.check_wishes(tenant, overrides.enabled_agent(agent_id), wishes)
 
 
 async def _stream(identity: Identity, run_id: UUID, position: int) -> EventStream:

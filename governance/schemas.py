@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from governance.runs.request import Upload
 from qualisys.problems import invalid
+from tenants.overrides.schemas import ConfigIn
 
 
 class FileIn(BaseModel):
@@ -44,6 +45,15 @@ class RunIn(BaseModel):
     artifacts: list[UUID] = Field(default_factory=list, max_length=0, description="Not available yet.")
     conversation_id: UUID | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class TrialIn(BaseModel):
+    """A draft of an agent's configuration and what to ask it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    config: ConfigIn
+    input: str = Field(max_length=200_000, examples=["REQ-1 The portal shall sign users out after 15 min."])
 
 
 class UsageOut(Schema):

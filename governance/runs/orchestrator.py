@@ -23,23 +23,32 @@ from qualisys.pulse import pulse
 from qualisys.redis import RedisUnavailable
 from tenants import effective as effective_configuration
 from tenants.identity import Identity
-from tenants.overrides.merge import Effective
+from tenants.overrides.merge import Effective, Override
 
 #: How often a run is tried anew because what it knew had changed meanwhile: about a second.
 ATTEMPTS = 10
 
 
 async def start(
-    identity: Identity, agent_id: str, request: RunRequest, *, mode: Mode, run_id: UUID | None = None
+    identity: Identity,
+    agent_id: str,
+    request: RunRequest,
+    *,
+    mode: Mode,
+    run_id: UUID | None = None,
+    draft: Override | None = None,
 ) -> Execution:
-    """Start a governed run and return it; raise the Problem of whatever refuses it."""
+    """Start a governed run and return it; raise the Problem of whatever refuses it.
+
+    A `draft` stands in for the tenant's override: a trial of what is not saved, governed like any run.
+    """
     assert identity.tenant is not None
     tenant = identity.tenant
     run_id = run_id or uuid7()
     for attempt in range(ATTEMPTS):
         epochs = await effective_configuration.epochs_for(tenant)
         with metrics.RESOLVE.time():
-            effective, context = await configure(identity, tenant, agent_id, request)
+            effective, context = await configure(identity, tenant, agent_id, request, draft)
         await gates.before_run(effective, request)
         begun = record.begin(run_id, identity, effective, request, context)
         lease = Lease(run_id, tenant.id, agent_id, context.conversation_id)
@@ -69,14 +78,18 @@ async def start(
 
 
 async def configure(
-    identity: Identity, tenant: tenancy.Tenant, agent_id: str, request: RunRequest
+    identity: Identity,
+    tenant: tenancy.Tenant,
+    agent_id: str,
+    request: RunRequest,
+    draft: Override | None = None,
 ) -> tuple[Effective, Context]:
     """Return what the run is told and the conversation it continues or begins."""
-    agent = await effective_configuration.visible(identity, agent_id)
+    agent = await effective_configuration.visible(identity, agent_id, even_off=draft is not None)
     if not identity.has_perm("agents.run_agentdefinition", agent):
         raise Problem("permission_denied", f"Your role may see '{agent.name}' but not run it.")
     if request.conversation_id is None or request.begins:
-        effective = await effective_configuration.resolve(tenant, agent)
+        effective = await effective_configuration.resolve(tenant, agent, draft=draft)
         begun = request.conversation_id or uuid7()
         return effective, Context(begun, tenant.id, agent_id, identity.user_id, str(effective.version.number))
     context = await conversation.load(identity, tenant, agent_id, request.conversation_id)

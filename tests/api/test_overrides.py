@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from tests.portal import Portal, Scripted, wait_for
+from tests.sse import Stream
 
 RULES = "Number every requirement as REQ-<area>-<number> and keep the wording of ISO 13485 throughout."
 BASE = "You answer in short sentences.\n[[locked]]\nNever invent a fact.\n[[/locked]]\nBe polite."
@@ -326,6 +327,22 @@ def test_preview__shows_a_draft_and_its_faults_and_saves_nothing(portal: Portal,
     assert bad["problem"]["code"] == "prompt_injection_pattern"
     assert bad["effective"] is not None
     assert get(portal, echo.agent_id)["revision"] == 0
+
+
+def test_trial__runs_a_draft_that_nobody_else_meets(portal: Portal, echo: Scripted) -> None:
+    """A draft is governed as any run and saved nowhere; it runs even where the agent is turned off."""
+    put(portal, echo.agent_id, enabled=False)
+    path = f"/tenant/agents/{echo.agent_id}/config/trial"
+    with portal.client("globex", "owner") as client:
+        bad = client.post(path, json={"config": {"custom_prompt": "Short."}, "input": "x"})
+        assert bad.json()["code"] == "prompt_too_short"
+        with Stream(client, path, {"config": {"custom_prompt": RULES}, "input": "x"}) as stream:
+            events = list(stream)
+    with portal.client("globex", "dev") as client:
+        assert client.post(path, json={"config": {}, "input": "x"}).status_code == 403
+    assert events[-1].name == "run.completed"
+    assert events[-1].data["output"].endswith(RULES)
+    assert get(portal, echo.agent_id)["custom_prompt"] is None
 
 
 def test_support__reads_a_prompt_only_with_a_reason_and_the_tenant_sees_it(

@@ -28,6 +28,7 @@ Route = tuple[str, str]
 ANYONE = frozenset({"anonymous", *roles.ROLES, *roles.PLATFORM_ROLES})
 SIGNED_IN = ANYONE - {"anonymous"}
 MEMBERS = frozenset(roles.ROLES) - {"client_stakeholder"}
+ADMINS = frozenset({"owner", "admin"})
 METRICS = frozenset({"owner", "admin", "qa_automation"})
 PLATFORM = frozenset(roles.PLATFORM_ROLES)
 PLATFORM_CHANGES = PLATFORM - {"platform_support"}
@@ -45,6 +46,15 @@ EXPECTED: dict[Route, frozenset[str]] = {
     ("GET", "/admin/agents/{agent_id}/versions"): PLATFORM,
     ("POST", "/admin/agents/{agent_id}/versions"): PLATFORM_CHANGES,
     ("PUT", "/admin/agents/{agent_id}/versions/{version}"): PLATFORM_CHANGES,
+    ("GET", "/admin/tenants/{slug}/agents/{agent_id}/config"): PLATFORM,
+    ("GET", "/tenant/agents"): ADMINS,
+    ("GET", "/tenant/agents/{agent_id}/config"): ADMINS,
+    ("PUT", "/tenant/agents/{agent_id}/config"): ADMINS,
+    ("DELETE", "/tenant/agents/{agent_id}/config"): ADMINS,
+    ("POST", "/tenant/agents/{agent_id}/config/preview"): ADMINS,
+    ("POST", "/tenant/agents/{agent_id}/config/accept"): ADMINS,
+    ("POST", "/tenant/agents/{agent_id}/config/restore"): ADMINS,
+    ("POST", "/tenant/agents/{agent_id}/config/trial"): ADMINS,
     ("GET", "/agents"): MEMBERS,
     ("GET", "/agents/{agent_id}"): MEMBERS,
     ("GET", "/agents/{agent_id}/metrics"): METRICS,
@@ -121,6 +131,7 @@ def asked(client: Any, route: Route, credential: dict[str, str]) -> tuple[int, s
     """Call a route with things that do not exist and return status and code."""
     method, path = route
     names = {"agent_id": "no-such-agent", "version": "9.9.9", "run_id": uuid4(), "conversation_id": uuid4()}
+    names["slug"] = "nobody"
     body: dict[str, Any] = {"json": {}} if method in ("POST", "PUT") else {}
     answer = client.request(method, path.format(**names), headers=credential, **body)
     code = answer.json().get("code", "") if answer.content else ""

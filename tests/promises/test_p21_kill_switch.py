@@ -14,6 +14,8 @@ import redis
 from qualisys import tenancy
 from tenants import services
 from tenants.models import Tenant
+from tenants.overrides import services as overrides
+from tenants.overrides.wishes import Wishes
 from tests.conftest import FULL
 from tests.connections import as_platform
 from tests.people import SYSTEM, Somebody, key_of, somebody
@@ -75,6 +77,8 @@ def target(request: pytest.FixtureRequest, portal: Portal, tenants: Tenants) -> 
     agent, person = portal.register(), somebody(home, "dev")
     key, text = key_of(home, person.user)
     assert person.member is not None
+    with tenancy.use(home):
+        overrides.save_config(actor=SYSTEM, tenant=home, agent_id=agent, wishes=Wishes())
 
     def kill() -> None:
         with tenancy.use(tenancy.platform("tests")):
@@ -84,6 +88,9 @@ def target(request: pytest.FixtureRequest, portal: Portal, tenants: Tenants) -> 
                 services.change_member(actor=SYSTEM, member=person.member, is_active=False)  # type: ignore[arg-type]
             elif kind == "tenant":
                 services.set_status(actor=SYSTEM, tenant=Tenant.objects.get(pk=home.id), status="suspended")
+        if kind == "override":
+            with tenancy.use(home):
+                overrides.set_enabled(actor=SYSTEM, tenant=home, agent_id=agent, enabled=False)
         if kind == "agent":
             with portal.client(None) as client:
                 assert client.delete(f"/admin/agents/{agent}").status_code == 204
@@ -92,6 +99,7 @@ def target(request: pytest.FixtureRequest, portal: Portal, tenants: Tenants) -> 
         "agent": ("UPDATE agent_definitions SET enabled = false WHERE agent_id = %s", agent),
         "key": ("UPDATE tenants_apikey SET revoked_at = now() WHERE id = %s", key.pk),
         "member": ("UPDATE tenants_membership SET is_active = false WHERE id = %s", person.member.pk),
+        "override": ("UPDATE tenant_agent_configs SET enabled = false WHERE agent_id = %s", agent),
         "person": ("UPDATE tenants_user SET is_active = false WHERE id = %s", person.user.pk),
         "tenant": ("UPDATE tenants_tenant SET status = 'suspended' WHERE id = %s", home.id),
     }[kind]
@@ -126,14 +134,14 @@ def killed_everywhere(portal: Portal, target: Target, webs: list[Process], how: 
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
-@pytest.mark.parametrize("target", ["agent", "key", "member", "tenant"], indirect=True)
+@pytest.mark.parametrize("target", ["agent", "key", "member", "override", "tenant"], indirect=True)
 def test_kill__is_felt_everywhere(portal: Portal, webs: list[Process], target: Target, round_: int) -> None:
     """P21: killed in a third process, refused in both."""
     killed_everywhere(portal, target, webs, target.kill)
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
-@pytest.mark.parametrize("target", ["agent", "key", "member", "tenant"], indirect=True)
+@pytest.mark.parametrize("target", ["agent", "key", "member", "override", "tenant"], indirect=True)
 def test_kill__with_every_message_lost__is_felt_everywhere(
     portal: Portal, webs: list[Process], target: Target, round_: int
 ) -> None:
@@ -143,7 +151,7 @@ def test_kill__with_every_message_lost__is_felt_everywhere(
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
-@pytest.mark.parametrize("target", ["agent", "key", "member", "person", "tenant"], indirect=True)
+@pytest.mark.parametrize("target", ["agent", "key", "member", "override", "person", "tenant"], indirect=True)
 def test_kill__by_a_writer_that_died_after_its_commit__is_felt_everywhere(
     portal: Portal, webs: list[Process], target: Target, round_: int
 ) -> None:
