@@ -1,7 +1,8 @@
-"""Attacks and harmless prompts on which the prompt rules are measured, in a tuned and a held-out part.
+"""Attacks and harmless prompts on which the prompt rules are measured, in three parts.
 
-Patterns are written while looking at `tuned/` only. The hashes of `held_out/` were committed before the first
-pattern, so that anybody can see that neither part was fitted to the other.
+`tuned/` was looked at while patterns were written. The hashes of `held_out/` were committed before the first
+pattern. `fresh/` was written when the patterns were final and measured once: whoever writes texts and then patterns
+for them remembers the texts, held out or not.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 HERE = Path(__file__).parent
-HASHES = HERE / "HELD_OUT.sha256"
+HASHES = (HERE / "HELD_OUT.sha256", HERE / "FRESH.sha256")
 
-Part = Literal["tuned", "held_out"]
+Part = Literal["tuned", "held_out", "fresh"]
 Kind = Literal["attacks", "harmless"]
 
 
@@ -36,6 +37,6 @@ def load(part: Part, kind: Kind) -> list[Entry]:
 
 
 def changed_files() -> list[str]:
-    """Return the held-out files that are no longer what was committed before the patterns."""
-    said = (line.split() for line in HASHES.read_text(encoding="utf-8").splitlines())
+    """Return the files that are no longer what they were when their hashes were committed."""
+    said = [line.split() for hashes in HASHES for line in hashes.read_text(encoding="utf-8").splitlines()]
     return [name for digest, name in said if sha256((HERE / name).read_bytes()).hexdigest() != digest]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from tests.portal import ROOT
-from tests.tenants.corpus import Kind
-from tests.tenants.corpus.measure import Verdict, rates, share, verdicts
+from tests.tenants.corpus import Kind, Part
+from tests.tenants.corpus.measure import PLAIN, rates, verdicts
 
 PAGE = ROOT / "docs" / "prompt-rules.md"
+PARTS: tuple[Part, ...] = ("tuned", "held_out", "fresh")
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 
 
@@ -43,31 +42,35 @@ def write() -> None:
 
 
 def _totals() -> str:
-    rows = ["| | Tuned | Held out |", "|---|---:|---:|"]
+    rows = [_heading("")]
     kinds: tuple[tuple[Kind, str], ...] = (
         ("attacks", "Attacks refused"),
         ("harmless", "Harmless prompts refused"),
     )
     for kind, label in kinds:
-        tuned, held_out = verdicts("tuned", kind), verdicts("held_out", kind)
-        for mutated_too, how in ((False, "as written"), (True, "with mutations")):
-            rows.append(
-                f"| {label}, {how} | {_total(tuned, mutated_too)} | {_total(held_out, mutated_too)} |"
-            )
+        for how, chosen in (("as written", PLAIN), ("with mutations", None)):
+            cells = " | ".join(_total(part, kind, chosen) for part in PARTS)
+            rows.append(f"| {label}, {how} | {cells} |")
     return "\n".join(rows)
 
 
-def _total(found: Iterable[Verdict], mutated_too: bool) -> str:
-    counted = [each for each in found if mutated_too or each.mutation == "as written"]
-    return f"{sum(bool(each.found) for each in counted)} of {len(counted)} ({share(counted, mutated_too=True):.1%})"
+def _total(part: Part, kind: Kind, mutation: str | None) -> str:
+    found = [each for each in verdicts(part, kind) if mutation in (None, each.mutation)]
+    hits = sum(bool(each.found) for each in found)
+    return f"{hits} of {len(found)} ({hits / len(found):.1%})"
 
 
 def _table(kind: Kind, by: str, heading: str) -> str:
-    tuned, held_out = rates(verdicts("tuned", kind), by), rates(verdicts("held_out", kind), by)
-    rows = [f"| {heading} | Tuned | Held out |", "|---|---:|---:|"]
-    for key in sorted({*tuned, *held_out}):
-        rows.append(f"| {key.replace('_', ' ')} | {_cell(tuned.get(key))} | {_cell(held_out.get(key))} |")
-    return "\n".join(rows)
+    found = [rates(verdicts(part, kind), by) for part in PARTS]
+    rows = [
+        f"| {key.replace('_', ' ')} | {' | '.join(_cell(each.get(key)) for each in found)} |"
+        for key in sorted({key for each in found for key in each})
+    ]
+    return "\n".join([_heading(heading), *rows])
+
+
+def _heading(first: str) -> str:
+    return f"| {first} | Tuned | Held out | Fresh |\n|---|---:|---:|---:|"
 
 
 def _cell(rate: tuple[int, int] | None) -> str:
