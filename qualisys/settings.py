@@ -274,6 +274,7 @@ UNFOLD: dict[str, Any] = {
                     _console_page("People", "group", "tenants_user_changelist"),
                     _console_page("Members", "badge", "tenants_membership_changelist"),
                     _console_page("API keys", "key", "tenants_apikey_changelist"),
+                    _console_page("Prompt patterns", "shield", "tenants_promptpattern_changelist"),
                 ],
             },
         ],

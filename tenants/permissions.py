@@ -14,6 +14,7 @@ _VIEW_PLATFORM: Final = frozenset(
         "tenants.view_user",
         "tenants.view_membership",
         "tenants.view_apikey",
+        "tenants.view_promptpattern",
         "audit.view_auditevent",
         # With a reason, and recorded: `tenants.overrides.services.read_for_support`.
         "tenants.support_tenantagentconfig",
@@ -36,6 +37,8 @@ _CHANGE_PLATFORM: Final = frozenset(
         "tenants.change_apikey",
         "tenants.add_host",
         "tenants.change_host",
+        "tenants.add_promptpattern",
+        "tenants.change_promptpattern",
     }
 )
 

@@ -20,7 +20,7 @@ from tests.portal import Portal
 
 LISTS = [
     "", "agents/agentdefinition/", "versions/agentversion/", "tenants/tenant/", "tenants/user/", "tenants/membership/",
-    "tenants/apikey/", "executions/", "live/", "trail/",
+    "tenants/apikey/", "tenants/promptpattern/", "executions/", "live/", "trail/",
 ]  # fmt: skip
 AGENT = {
     "name": "Release notes", "description": "Writes them.", "phase": "custom", "tags": "docs, release",

@@ -137,9 +137,8 @@ def _matcher(pattern: Pattern) -> Matcher:
 
 
 def _found(text: str, pattern: Pattern, reading: Reading, start: int, end: int) -> Finding:
+    start, end = _whole_words(reading.text, start, end)
     first, last = reading.place(start, end)
-    # Whole words: a pattern may begin with the last letter of the word before.
-    start = reading.text.rfind(" ", 0, start + 1) + 1 if reading.text[start] != " " else start
     read = " ".join(reading.text[start:end].split())
     excerpt = read if len(read) <= 200 else f"{read[:200]}…"
     line = text.count("\n", 0, first) + 1
@@ -150,3 +149,12 @@ def _found(text: str, pattern: Pattern, reading: Reading, start: int, end: int) 
     return Finding(
         "prompt_injection_pattern", message, pattern.name, pattern.family, reading.kind, excerpt, first, last
     )
+
+
+def _whole_words(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return a match without the end of the word before it, and with the rest of its last word."""
+    begun = start > 0 and text[start - 1].isalnum() and (text[start].isalnum() or text[start] == ".")
+    gap = text.find(" ", start, end) if begun else -1
+    while 0 < end < len(text) and text[end - 1].isalnum() and text[end].isalnum() and text[end] < "\u2e80":
+        end += 1
+    return (gap + 1 if 0 <= gap < end - 1 else start), end

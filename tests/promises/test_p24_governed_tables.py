@@ -14,9 +14,10 @@ from agents import services as agents
 from qualisys import audit, tenancy
 from qualisys.audit import Actor
 from tenants import services, tokens
-from tenants.models import Host, PromptPattern, Tenant
+from tenants.models import Host, Tenant
 from tenants.overrides import services as overrides
 from tenants.overrides.wishes import Wishes
+from tenants.prompts import services as prompts
 from tests.connections import app_role, as_platform, column
 from tests.people import SYSTEM, key_of, somebody
 from versions import services as versions
@@ -131,10 +132,9 @@ def change_config(tenants: Tenants) -> None:
 
 
 def change_pattern(tenants: Tenants) -> None:
-    pattern = PromptPattern.objects.create(name=f"p-{uuid4().hex[:8]}", pattern="never said")
-    pattern.enabled = False
-    pattern.save()
-    pattern.delete()
+    name = f"drill-{uuid4().hex[:8]}"
+    row = prompts.create_pattern(actor=SYSTEM, name=name, family="other", pattern="drill [0-9]{40}")
+    prompts.set_pattern_enabled(actor=SYSTEM, row=row, enabled=False, reason="a drill")
 
 
 CHANGES: dict[str, tuple[Callable[[Tenants], None], set[str]]] = {
@@ -145,13 +145,10 @@ CHANGES: dict[str, tuple[Callable[[Tenants], None], set[str]]] = {
         change_config,
         {"agent_config.created", "agent_config.changed", "agent_config.deleted"},
     ),
-    "prompt_pattern": (
-        change_pattern,
-        {"prompt_pattern.created", "prompt_pattern.changed", "prompt_pattern.deleted"},
-    ),
     "member": (change_member, {"member.created", "member.changed"}),
     "signing_key": (change_signing_key, {"signing_key.created", "signing_key.changed"}),
     "user": (change_person, {"user.created", "user.changed"}),
+    "prompt_pattern": (change_pattern, {"prompt_pattern.created", "prompt_pattern.changed"}),
     "tenant": (change_tenant, {"tenant.changed"}),
     "host": (change_host, {"host.created", "host.deleted"}),
 }

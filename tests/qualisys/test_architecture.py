@@ -26,8 +26,9 @@ GUESSED = {
 OWN = {
     "agents": {"definitions", "gates", "partitions", "registry", "segments"},
     "versions": {"builtin", "registry", "rollout", "semver"},
-    "tenants": {"authentication", "console_forms", "console_keys", "console_people", "demo", "directory", "discovery",
-                "effective", "identity", "keys", "permissions", "schema", "sessions", "signin", "tokens"},
+    "tenants": {"authentication", "console_forms", "console_keys", "console_patterns", "console_people", "demo",
+                "directory", "discovery", "effective", "identity", "keys", "permissions", "schema", "sessions",
+                "signin", "tokens"},
     "governance": {"console", "gates", "rendering", "sparks", "waiting"},
 }  # fmt: skip
 FORBIDDEN = {"utils", "helpers", "common", "core", "misc", "shared", "base_utils", "tools", "lib"}

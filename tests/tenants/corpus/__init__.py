@@ -1,8 +1,8 @@
 """Attacks and harmless prompts on which the prompt rules are measured, in three parts.
 
 `tuned/` was looked at while patterns were written. The hashes of `held_out/` were committed before the first
-pattern. `fresh/` was written when the patterns were final and measured once: whoever writes texts and then patterns
-for them remembers the texts, held out or not.
+pattern. `paraphrased/` says the same things in other words, as somebody would who knows the patterns: it was
+written when they were final, and measured once.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 HERE = Path(__file__).parent
-HASHES = (HERE / "HELD_OUT.sha256", HERE / "FRESH.sha256")
+HASHES = (HERE / "HELD_OUT.sha256", HERE / "PARAPHRASED.sha256")
 
-Part = Literal["tuned", "held_out", "fresh"]
+Part = Literal["tuned", "held_out", "paraphrased"]
 Kind = Literal["attacks", "harmless"]
 
 

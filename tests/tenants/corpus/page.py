@@ -7,7 +7,7 @@ from tests.tenants.corpus import Kind, Part
 from tests.tenants.corpus.measure import PLAIN, rates, verdicts
 
 PAGE = ROOT / "docs" / "prompt-rules.md"
-PARTS: tuple[Part, ...] = ("tuned", "held_out", "fresh")
+PARTS: tuple[Part, ...] = ("tuned", "held_out", "paraphrased")
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 
 
@@ -70,7 +70,7 @@ def _table(kind: Kind, by: str, heading: str) -> str:
 
 
 def _heading(first: str) -> str:
-    return f"| {first} | Tuned | Held out | Fresh |\n|---|---:|---:|---:|"
+    return f"| {first} | Tuned | Held out | Paraphrased |\n|---|---:|---:|---:|"
 
 
 def _cell(rate: tuple[int, int] | None) -> str:
