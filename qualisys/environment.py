@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from email.utils import formataddr, parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -31,6 +32,7 @@ SECRETS = frozenset(
         "OPENAI_API_KEY",
         "ANTHROPIC_API_KEY",
         "VLLM_API_KEY",
+        "EMAIL_URL",
     }
 )
 _WORDS = {
@@ -118,6 +120,46 @@ def _secret_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def _email_url(value: SecretStr) -> SecretStr:
+    email_parts(value.get_secret_value())
+    return value
+
+
+def _sender(value: str) -> str:
+    name, address = parseaddr(value)
+    if "@" not in address or any(sign in value for sign in "\r\n"):
+        raise ValueError("is not an e-mail address, such as QUALISYS <portal@example.com>")
+    return formataddr((name, address))
+
+
+def email_parts(url: str) -> dict[str, Any]:
+    """Django's EMAIL_ settings, without the prefix, of an address for mails; raises ValueError where it is none.
+
+    `smtp://user:password@host:587` (STARTTLS; `?starttls=no` for a relay on the same machine), `smtps://` (TLS
+    from the start), `file:///folder` (a file for each mail) or `console://` (printed by the process that sends).
+    """
+    scheme, parts = _scheme(url), urlsplit(url) if _scheme(url) else None
+    if parts is not None and scheme == "console":
+        return {"BACKEND": f"{_BACKENDS}.console.EmailBackend"}
+    if parts is not None and scheme == "file" and parts.path.strip("/"):
+        return {"BACKEND": f"{_BACKENDS}.filebased.EmailBackend", "FILE_PATH": unquote(parts.path)}
+    if parts is None or scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise ValueError(
+            "is not a URL of the form smtp://user:password@host:587, smtps://, file:/// or console://"
+        )
+    starttls = scheme == "smtp" and _yes_no(dict(parse_qsl(parts.query)).get("starttls", "yes"))
+    return {
+        "BACKEND": f"{_BACKENDS}.smtp.EmailBackend",
+        "HOST": parts.hostname,
+        "PORT": parts.port or (465 if scheme == "smtps" else 587),
+        "HOST_USER": unquote(parts.username or ""),
+        "HOST_PASSWORD": unquote(parts.password or ""),
+        "USE_SSL": scheme == "smtps",
+        "USE_TLS": starttls,
+        "TIMEOUT": 10,
+    }
+
+
 def database_parts(url: str) -> dict[str, Any]:
     """Django's NAME, USER, PASSWORD, HOST, PORT and OPTIONS (what follows `?`) of a PostgreSQL URL.
 
@@ -140,6 +182,7 @@ PostgresURL = Annotated[SecretStr, AfterValidator(_postgres_url)]
 HttpURL = Annotated[str, AfterValidator(_url("http", "https"))]
 YesNo = Annotated[bool, BeforeValidator(_yes_no)]
 NOT_GIVEN = SecretStr("")
+_BACKENDS = "django.core.mail.backends"
 
 
 class Environment(BaseModel):
@@ -166,6 +209,9 @@ class Environment(BaseModel):
     vllm_base_url: HttpURL | None = None
     vllm_api_key: SecretStr = NOT_GIVEN
     archive_url: Annotated[str, AfterValidator(_url("file", "s3", "abfs", "abfss"))] | None = None
+    email_url: Annotated[SecretStr, AfterValidator(_email_url)] = NOT_GIVEN
+    email_from: Annotated[str, AfterValidator(_sender)] = "QUALISYS <portal@localhost>"
+    oidc_private_hosts: Annotated[list[str], BeforeValidator(_hosts)] = []
     demo_model: YesNo = False
     demo_model_url: HttpURL | None = None
     tenant_prompt_replace_enabled: YesNo = False

@@ -9,7 +9,7 @@ from typing import Any
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from qualisys.environment import LOCAL_HOSTS, database_parts, load_environment
+from qualisys.environment import LOCAL_HOSTS, database_parts, email_parts, load_environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENV = load_environment()
@@ -88,8 +88,8 @@ SOCKETS = [
     ("ws/agents/<str:agent_id>/", "governance.consumers.AgentConsumer"),
     ("ws/runs/<uuid:run_id>/", "governance.consumers.RunConsumer"),
 ]
-PULSE_TICKS = ["governance.runs.watch.tick"]
-SHUTDOWN = ["governance.runs.orchestrator.shut_down", "agents.providers.close"]
+PULSE_TICKS = ["governance.runs.watch.tick", "tenants.seen.tick"]
+SHUTDOWN = ["tenants.seen.flush", "governance.runs.orchestrator.shut_down", "agents.providers.close"]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "qualisys.middleware.RequestIdMiddleware",
@@ -138,6 +138,7 @@ AUTH_USER_MODEL = "tenants.User"
 AUTHENTICATION_BACKENDS = ["tenants.backends.RoleBackend", "guardian.backends.ObjectPermissionBackend"]
 ANONYMOUS_USER_NAME = None
 PASSWORD_HASHERS = [
+    "tenants.signin.hashers.Argon2Hasher",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
@@ -152,7 +153,20 @@ SESSION_ENGINE = "tenants.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
+PASSWORD_RESET_TIMEOUT = 3600
+#: Names of tenants' providers that may lead into a private network.
+OIDC_PRIVATE_HOSTS = ENV.oidc_private_hosts
 CSRF_FAILURE_VIEW = "qualisys.errors.csrf_failure"
+
+# --- mail: without EMAIL_URL nothing is sent, and whoever sends says so in the log --------------------------------
+EMAIL = email_parts(ENV.email_url.get_secret_value()) if ENV.email_url else {}
+EMAIL_BACKEND = EMAIL.get("BACKEND", "django.core.mail.backends.dummy.EmailBackend")
+EMAIL_FILE_PATH = EMAIL.get("FILE_PATH")
+EMAIL_HOST, EMAIL_PORT = EMAIL.get("HOST", "localhost"), EMAIL.get("PORT", 25)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL.get("HOST_USER", ""), EMAIL.get("HOST_PASSWORD", "")
+EMAIL_USE_SSL, EMAIL_USE_TLS = EMAIL.get("USE_SSL", False), EMAIL.get("USE_TLS", False)
+EMAIL_TIMEOUT = EMAIL.get("TIMEOUT")
+DEFAULT_FROM_EMAIL = ENV.email_from
 
 # --- transport security: the embedded installation speaks HTTP on loopback, any other sits behind TLS -------------
 SECURE_TRANSPORT = not set(ALLOWED_HOSTS) <= set(LOCAL_HOSTS)
@@ -246,7 +260,6 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "governance.console.dashboard",
-    "LOGIN": {"form": "tenants.console_forms.ConsoleSignInForm"},
     "STYLES": [lambda request: static("css/tokens.css"), lambda request: static("css/console.css")],
     "SCRIPTS": [lambda request: static("js/console.js")],
     "COMMAND": {

@@ -14,9 +14,10 @@ handler500 = "qualisys.errors.server_error"
 
 urlpatterns = [
     path("api/v1/", api.urls),
-    path("admin/", admin.site.urls),
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("metrics", health.metrics),
+    # Before the console: who comes in is decided there.
     path("", include("tenants.urls_platform")),
+    path("admin/", admin.site.urls),
 ]

@@ -12,10 +12,11 @@ from qualisys.access import Open, Requires
 from qualisys.database.threads import in_thread
 from qualisys.problems import Problem
 from qualisys.schemas import REFUSALS
-from tenants import directory, signin
+from tenants import directory
 from tenants.authentication import host_tenant
 from tenants.identity import Identity
 from tenants.schemas import RefreshIn, SignIn, TokenPair
+from tenants.signin import entry
 from tenants.tokens import Pair
 
 auth = Router(tags=["sign-in"])
@@ -23,30 +24,31 @@ auth = Router(tags=["sign-in"])
 
 @auth.post("/token", response={200: TokenPair, **REFUSALS}, auth=Open("a password is the credential"))
 async def token(request: HttpRequest, body: SignIn) -> dict[str, Any]:
-    """Exchange e-mail and password for tokens."""
+    """Exchange e-mail and password, and the code of a second factor where there is one, for tokens."""
     home = await host_tenant(split_domain_port(request.get_host())[0])
     tenant = await directory.by_id(body.tenant) if body.tenant else home
     if body.tenant and tenant is None:
-        raise signin.refused()
+        raise entry.refused()
     if home is not None and (tenant is None or tenant.id != home.id):
         raise Problem(
             "permission_denied", "This host belongs to another organisation than the one you named."
         )
-    await signin.slow_down(host=request.META.get("REMOTE_ADDR", ""), email=body.email)
-    return _out(await in_thread(signin.with_password, tenant, body.email, body.password))
+    came = entry.visit(request)
+    pair = await in_thread(entry.tokens_by_password, tenant, body.email, body.password, body.otp, came)
+    return _out(pair)
 
 
 @auth.post("/refresh", response={200: TokenPair, **REFUSALS}, auth=Open("a refresh token is the credential"))
 async def refresh(request: HttpRequest, body: RefreshIn) -> dict[str, Any]:
     """Exchange a refresh token for the next pair; each one works once."""
-    return _out(await in_thread(signin.with_refresh, body.refresh))
+    return _out(await in_thread(entry.with_refresh, body.refresh))
 
 
 @auth.post("/logout", response={204: None, **REFUSALS}, auth=Requires(None))
 async def logout(request: HttpRequest) -> Status[None]:
     """End the session that the token belongs to."""
     identity: Identity = request.identity  # type: ignore[attr-defined]
-    await in_thread(signin.end, identity)
+    await in_thread(entry.end, identity)
     return Status(204, None)
 
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from qualisys import tenancy
 from qualisys.problems import Problem
-from tenants import directory, keys, tokens
+from tenants import directory, keys, seen, tokens
 from tenants.identity import Identity
 
 _CACHED_TOKENS = 10_000
@@ -63,6 +63,7 @@ async def authenticate(shown: Credentials) -> Identity | None:
     if home is not None and (identity.tenant is None or identity.tenant.id != home.id):
         raise Problem("permission_denied", "This credential belongs to another organisation than this host.")
     _check_tenant(identity.tenant)
+    seen.note(identity)
     return identity
 
 

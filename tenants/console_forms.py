@@ -1,4 +1,4 @@
-"""The console's forms about tenants, people, members and keys, and its sign-in."""
+"""The console's forms about tenants, people, members and keys."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from asgiref.sync import async_to_sync
 from django import forms
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.utils import timezone
-from unfold.forms import AuthenticationForm
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminEmailInputWidget,
@@ -25,9 +23,7 @@ from unfold.widgets import (
 
 from qualisys import roles, tenancy
 from qualisys.console import ServiceModelForm
-from qualisys.problems import Problem
-from qualisys.redis import RedisUnavailable
-from tenants import permissions, signin
+from tenants import permissions
 from tenants.models import ApiKey, Host, Membership, Tenant, Tier, User
 
 _HOST = RegexValidator(
@@ -35,33 +31,6 @@ _HOST = RegexValidator(
     "This is not a host name, such as acme.example.com.",
 )
 _LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("", "It never expires"))
-
-
-class ConsoleSignInForm(AuthenticationForm):  # type: ignore[misc]
-    """E-mail and password, with the brake on guessing that every sign-in has."""
-
-    error_messages = {
-        "invalid_login": "E-mail or password are not right for the platform.",
-        "inactive": "This person is deactivated.",
-    }
-
-    def __init__(self, request: Any = None, *args: Any, **kwargs: Any) -> None:
-        super().__init__(request, *args, **kwargs)
-        self.fields["username"].label = "E-mail"
-        self.fields["username"].widget.input_type = "email"
-
-    def clean(self) -> Any:
-        """Count the attempt before looking at the password."""
-        host = self.request.META.get("REMOTE_ADDR", "")
-        try:
-            async_to_sync(signin.slow_down)(host=host, email=self.cleaned_data.get("username", ""))
-        except Problem as problem:
-            raise ValidationError(problem.detail, code=problem.code) from problem
-        except RedisUnavailable as error:
-            raise ValidationError(
-                "Signing in is paused: the guard does not answer. Try again soon."
-            ) from error
-        return super().clean()
 
 
 class NewTenantForm(ServiceModelForm):

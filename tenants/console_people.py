@@ -16,6 +16,7 @@ from qualisys.console import ServiceAdmin, Step, act
 from tenants import services
 from tenants.console_forms import MemberForm, NewMemberForm, NewPersonForm
 from tenants.models import Membership, User
+from tenants.signin import factors
 
 
 def shown_once(model_admin: ServiceAdmin, request: HttpRequest, obj: Any, **context: Any) -> HttpResponse:
@@ -34,7 +35,7 @@ def shown_once(model_admin: ServiceAdmin, request: HttpRequest, obj: Any, **cont
 class _Switchable(ServiceAdmin):
     """Something that is deactivated rather than deleted."""
 
-    actions_detail = ("deactivate", "reactivate")
+    actions_detail: tuple[str, ...] = ("deactivate", "reactivate")
     offers = {"deactivate": lambda row: row.is_active, "reactivate": lambda row: not row.is_active}
     change_permission = ""
     consequences: tuple[str, ...] = ()
@@ -86,6 +87,8 @@ class UserAdmin(_Switchable):
 
     audit_type = "user"
     change_permission = "tenants.change_user"
+    actions_detail = ("deactivate", "reactivate", "forget_factor")
+    offers = {**_Switchable.offers, "forget_factor": lambda user: factors.is_on(user.pk)}
     consequences = (
         "They are signed out and refused everywhere within one second, in every tenant.",
         "Keys that act as them stop working. Nothing is deleted.",
@@ -166,6 +169,22 @@ class UserAdmin(_Switchable):
             self, request, obj, title="A password was generated", secret=request.new_password, label="Password",
             advice=f"Give it to {obj.email} over a safe channel and ask them to change it.",
         )  # fmt: skip
+
+    @act("Turn two-factor off", "phonelink_erase", "switch", hurts=True)
+    def forget_factor(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Help somebody who lost phone and recovery codes."""
+        obj = self.found(request, object_id)
+        step = Step(
+            title=f"Turn two-factor sign-in off for {obj}?",
+            consequences=(
+                "Their password alone lets them in, until they set up another app.",
+                "Make sure it is really them who asks: whoever asks may have the password already.",
+            ),
+            button="Turn off",
+            done=f"Two-factor sign-in is off for {obj}.",
+            do=lambda reason: factors.forget(user_id=obj.pk),
+        )
+        return self.ask(request, obj, step)
 
     def switch(self, request: Any, obj: User, *, is_active: bool) -> None:
         """Call the service."""

@@ -15,6 +15,7 @@ from psycopg_pool import PoolTimeout
 from qualisys import audit, tenancy
 from qualisys.errors import problem_page
 from qualisys.problems import Problem
+from tenants import seen
 from tenants.authentication import host_tenant
 from tenants.backends import person_of
 from tenants.identity import Identity
@@ -71,6 +72,7 @@ class MembershipMiddleware:
         request.identity = Identity(  # type: ignore[attr-defined]
             person, getattr(request, "tenant", None), "session", request.session.session_key or ""
         )
+        seen.note(request.identity)  # type: ignore[attr-defined]
         who = audit.Actor(str(user.pk), getattr(request, "request_id", ""))
         with audit.acting(who):
             return self.get_response(request)

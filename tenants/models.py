@@ -102,6 +102,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Return how the person is called, where they have said so."""
         return self.name or self.email
 
+    def check_password(self, raw_password: str | None) -> bool:
+        """Tell whether this is the password; a hash of an older kind is replaced when it is."""
+        # A person's row is the platform's, also when they sign in to a tenant.
+        with tenancy.use(tenancy.platform("check a password")):
+            return super().check_password(raw_password)
+
     @property
     def is_staff(self) -> bool:
         """Whether the person may enter the platform console."""
@@ -143,6 +149,8 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    #: The prefix of the key that took over, where this one was rotated and ends soon.
+    successor = models.CharField(max_length=16, blank=True, default="", db_default="", editable=False)
 
     class Meta:
         ordering = ["-created_at"]
@@ -162,6 +170,11 @@ class Session(AbstractBaseSession):
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="+")
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True, related_name="+")
+    created_at = models.DateTimeField(null=True)
+    last_seen_at = models.DateTimeField(null=True)
+    address = models.CharField(max_length=45, blank=True, default="", db_default="")
+    user_agent = models.CharField(max_length=300, blank=True, default="", db_default="")
+    method = models.CharField(max_length=20, blank=True, default="", db_default="")
 
     class Meta(AbstractBaseSession.Meta):
         abstract = False
@@ -185,6 +198,8 @@ class TokenFamily(models.Model):
     rotated_at = models.DateTimeField(auto_now=True)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
+    address = models.CharField(max_length=45, blank=True, default="", db_default="")
+    user_agent = models.CharField(max_length=300, blank=True, default="", db_default="")
 
     class Meta:
         verbose_name = "token family"
@@ -259,7 +274,7 @@ class PromptPattern(models.Model):
         return self.name
 
 
-from tenants.overrides.models import (  # noqa: E402 - a room of its own; Django looks for models here
-    TenantAgentConfig as TenantAgentConfig,
-)
+# Rooms of their own; Django finds models here.
+from tenants.overrides.models import TenantAgentConfig as TenantAgentConfig  # noqa: E402
 from tenants.overrides.models import TenantAgentConfigRevision as TenantAgentConfigRevision  # noqa: E402
+from tenants.signin import models as signin_models  # noqa: E402, F401

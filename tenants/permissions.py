@@ -17,7 +17,7 @@ _VIEW_PLATFORM: Final = frozenset(
         "tenants.view_promptpattern",
         "audit.view_auditevent",
         # With a reason, and recorded: `tenants.overrides.services.read_for_support`.
-        "tenants.support_tenantagentconfig",
+        "tenants.view_tenantprompt",
     }
 )
 _CHANGE_PLATFORM: Final = frozenset(
@@ -33,6 +33,7 @@ _CHANGE_PLATFORM: Final = frozenset(
         "tenants.change_user",
         "tenants.add_membership",
         "tenants.change_membership",
+        "tenants.change_owner",
         "tenants.add_apikey",
         "tenants.change_apikey",
         "tenants.add_host",
@@ -66,7 +67,7 @@ _MANAGE: Final = frozenset(
 )
 
 TENANT: Final[dict[str, frozenset[str]]] = {
-    "owner": _MEMBER | _METRICS | _MANAGE,
+    "owner": _MEMBER | _METRICS | _MANAGE | {"tenants.change_owner", "tenants.change_identityprovider"},
     "admin": _MEMBER | _METRICS | _MANAGE,
     "qa_automation": _MEMBER | _METRICS,
     "pm_csm": _MEMBER,

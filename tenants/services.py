@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.auth.password_validation import validate_password
@@ -18,6 +18,7 @@ from qualisys.events import emit
 from qualisys.problems import Problem, invalid
 from qualisys.text import unstorable
 from tenants import keys, permissions, schema
+from tenants.identity import Identity
 from tenants.models import (
     ApiKey,
     Host,
@@ -31,6 +32,9 @@ from tenants.models import (
     TokenFamily,
     User,
 )
+
+#: The longest time, in hours, that a rotated key and its successor both work.
+MOST_OVERLAP_HOURS = 168
 
 
 def create_tenant(
@@ -117,25 +121,35 @@ def delete_tenant(*, actor: Actor, tenant: Tenant) -> None:
 def create_user(*, actor: Actor, email: str, name: str = "", password: str, platform_role: str = "") -> User:
     """Create a person; raise `validation_error` for a bad address or a weak password."""
     check(actor, "tenants.add_user")
-    email = email.strip().lower()
-    try:
-        validate_email(email)
-    except ValidationError as error:
-        raise invalid("email", "email", "This is not an e-mail address.") from error
     if platform_role and platform_role not in roles.PLATFORM_ROLES:
         raise invalid("platform_role", "role", f"Use one of {', '.join(roles.PLATFORM_ROLES)}.")
-    user = User(email=email, name=name, platform_role=platform_role)
+    user = User(email=_address(email), name=name, platform_role=platform_role)
     try:
         validate_password(password, user)
     except ValidationError as error:
         raise invalid("password", "password", " ".join(error.messages)) from error
     user.set_password(password)
-    try:
-        with tenancy.use(tenancy.platform("create a person")), transaction.atomic():
-            user.save(force_insert=True)
-    except IntegrityError as error:
-        raise Problem("conflict", "There already is a person with this e-mail address.") from error
-    return user
+    return _keep(user)
+
+
+def create_user_without_password(*, actor: Actor, email: str, name: str = "") -> User:
+    """Create a person who comes in through a provider; a password is set by who reads their mail, if ever."""
+    check(actor, "tenants.add_user")
+    user = User(email=_address(email), name=name)
+    user.set_unusable_password()
+    return _keep(user)
+
+
+def rename_person(*, actor: Identity, name: str) -> User:
+    """Change one's own name."""
+    if not name.strip() or len(name) > 200 or unstorable(name):
+        raise invalid("name", "length", "Enter your name, in up to 200 characters.")
+    with tenancy.use(tenancy.platform("change a name")), transaction.atomic():
+        row = User.objects.select_for_update().get(pk=actor.user_id)
+        row.name = name.strip()
+        row.save(update_fields=["name"])
+    cache.bump_quietly(cache.PLATFORM)
+    return row
 
 
 def set_user_active(*, actor: Actor, user: User, is_active: bool) -> User:
@@ -171,6 +185,13 @@ def add_member(*, actor: Actor, tenant_id: UUID, user: User, role: str) -> Membe
     return member
 
 
+def check_member_change(actor: Actor, *named: str) -> None:
+    """Raise `permission_denied` unless the actor may give and take these roles; owners are the owners' business."""
+    check(actor, "tenants.change_membership")
+    if "owner" in named and not actor.has_perm("tenants.change_owner"):
+        raise Problem("permission_denied", "Only an owner may make, change or deactivate an owner.")
+
+
 def change_member(
     *, actor: Actor, member: Membership, role: str | None = None, is_active: bool | None = None
 ) -> Membership:
@@ -178,6 +199,9 @@ def change_member(
     check(actor, "tenants.change_membership")
     with transaction.atomic():
         row = Membership.objects.select_for_update().get(pk=member.pk)
+        check_member_change(actor, row.role, role or "")
+        if is_active is False and isinstance(actor, Identity) and actor.user_id == row.user_id:
+            raise Problem("conflict", "You cannot deactivate yourself. Ask another administrator.")
         if role is not None:
             _check_role(role)
             row.role = role
@@ -187,6 +211,8 @@ def change_member(
         _keep_an_owner(row.tenant_id)
         if not row.is_active:
             Session.objects.filter(tenant_id=row.tenant_id, user_id=row.user_id).delete()
+            families = TokenFamily.objects.filter(tenant_id=row.tenant_id, user_id=row.user_id)
+            families.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
     cache.bump_quietly(str(row.tenant_id))
     return row
 
@@ -202,6 +228,7 @@ def create_api_key(
 ) -> tuple[ApiKey, str]:
     """Create a key that acts as `owner`; return it with its text, which is shown this once."""
     check(actor, "tenants.add_apikey")
+    _check_own(actor, owner.pk)
     scopes = scopes or []
     if unknown := sorted(set(scopes) - set(permissions.SCOPES)):
         raise invalid("scopes", "scope", f"Unknown scope {', '.join(unknown)}.")
@@ -210,19 +237,37 @@ def create_api_key(
     if not name.strip() or len(name) > 100:
         raise invalid("name", "length", "Name the key, in up to 100 characters.")
     changes.ask(changes.Change("key.scopes", name, {"scopes": scopes}, tenant_id))
-    text, prefix, secret_hash = keys.generate(tenant_id)
     with transaction.atomic():
-        row = ApiKey.objects.create(
-            tenant_id=tenant_id,
-            owner=owner,
-            name=name.strip(),
-            prefix=prefix,
-            secret_hash=secret_hash,
-            scopes=scopes,
-            expires_at=expires_at,
-        )
+        made = _new_key(tenant_id, owner.pk, name.strip(), scopes, expires_at)
     cache.bump_quietly(str(tenant_id or cache.PLATFORM))
-    return row, text
+    return made
+
+
+def rotate_api_key(*, actor: Actor, key: ApiKey, overlap_hours: int = 24) -> tuple[ApiKey, str]:
+    """Create a key's successor, of the same name, owner, scopes and lifetime; the old one ends after the overlap.
+
+    Returns the successor with its text, shown this once. Raises `conflict` for a key that has ended or was
+    rotated before.
+    """
+    check(actor, "tenants.change_apikey")
+    _check_own(actor, key.owner_id)
+    if not 0 <= overlap_hours <= MOST_OVERLAP_HOURS:
+        raise invalid("overlap_hours", "range", f"Choose 0 to {MOST_OVERLAP_HOURS} hours.")
+    now = timezone.now()
+    with transaction.atomic():
+        row = ApiKey.objects.select_for_update().get(pk=key.pk)
+        if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
+            raise Problem("conflict", "This key has ended. Create another one instead.")
+        if row.successor:
+            raise Problem("conflict", "This key was rotated already. Rotate its successor, or revoke it now.")
+        expires_at = now + (row.expires_at - row.created_at) if row.expires_at else None
+        fresh, text = _new_key(row.tenant_id, row.owner_id, row.name, row.scopes, expires_at)
+        ends = now + timedelta(hours=overlap_hours)
+        row.successor, row.expires_at = fresh.prefix, min(ends, row.expires_at or ends)
+        row.save(update_fields=["successor", "expires_at"])
+        emit("key.rotated", {"prefix": row.prefix, "successor": fresh.prefix}, tenant_id=row.tenant_id)
+    cache.bump_quietly(str(row.tenant_id or cache.PLATFORM))
+    return fresh, text
 
 
 def revoke_api_key(*, actor: Actor, key: ApiKey) -> ApiKey:
@@ -235,6 +280,41 @@ def revoke_api_key(*, actor: Actor, key: ApiKey) -> ApiKey:
         emit("key.revoked", {"prefix": row.prefix}, tenant_id=row.tenant_id)
     cache.bump_quietly(str(row.tenant_id or cache.PLATFORM))
     return row
+
+
+def _address(email: str) -> str:
+    email = email.strip().lower()
+    try:
+        validate_email(email)
+    except ValidationError as error:
+        raise invalid("email", "email", "This is not an e-mail address.") from error
+    return email
+
+
+def _keep(user: User) -> User:
+    try:
+        with tenancy.use(tenancy.platform("create a person")), transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError as error:
+        raise Problem("conflict", "There already is a person with this e-mail address.") from error
+    return user
+
+
+def _new_key(
+    tenant_id: UUID | None, owner_id: UUID, name: str, scopes: list[str], expires_at: datetime | None
+) -> tuple[ApiKey, str]:
+    text, prefix, secret_hash = keys.generate(tenant_id)
+    row = ApiKey.objects.create(
+        tenant_id=tenant_id, owner_id=owner_id, name=name, prefix=prefix, secret_hash=secret_hash,
+        scopes=scopes, expires_at=expires_at,
+    )  # fmt: skip
+    return row, text
+
+
+def _check_own(actor: Actor, owner_id: UUID) -> None:
+    # Whoever is shown a key's text can act as its owner.
+    if isinstance(actor, Identity) and actor.tenant is not None and actor.user_id != owner_id:
+        raise Problem("permission_denied", "A key acts as its owner, so only they may create or rotate it.")
 
 
 def _check_role(role: str) -> None:

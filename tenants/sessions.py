@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.db import transaction
+from django.utils import timezone
 
 from qualisys import cache, tenancy
 from qualisys.events import emit
+
+#: Where a session's data says how, from where and with what it began: columns of its row.
+ORIGIN = "_origin"
 
 
 class SessionStore(DatabaseStore):
@@ -29,6 +34,11 @@ class SessionStore(DatabaseStore):
         context = tenancy.require()
         row.user_id = data.get(SESSION_KEY)
         row.tenant_id = _tenant_id(context)
+        origin = data.get(ORIGIN, {})
+        row.address, row.user_agent = origin.get("address", ""), origin.get("user_agent", "")
+        row.method = origin.get("method", "")
+        row.created_at = datetime.fromisoformat(origin["began"]) if origin else None
+        row.last_seen_at = timezone.now()
         return row
 
     def _get_session_from_db(self) -> Any:

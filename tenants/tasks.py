@@ -8,15 +8,16 @@ from uuid import UUID
 
 import orjson
 
-from qualisys import audit
+from qualisys import audit, tenancy
 from qualisys import redis as qredis
 from qualisys.access import check
 from qualisys.celery import PlatformTask, app
 from qualisys.problems import Problem
 from tenants import services
-from tenants.directory import load_person
+from tenants.directory import load_person, load_tenant
 from tenants.identity import Identity
 from tenants.models import Tenant
+from tenants.signin import invitations, mails, passwords
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,59 @@ def create_tenant(slug: str, name: str, tier: str, hosts: list[str], user_id: st
         raise
     _forget(slug)
     return "created"
+
+
+def request_mail(task: Any, *arguments: str) -> None:
+    """Ask a worker for a mail; raise `guard_unavailable` where nobody can be asked.
+
+    It is composed by the worker, so that asking takes the same time whether or not there is anybody to write to,
+    and no link waits in the queue.
+    """
+    try:
+        task.apply_async(arguments, retry=False)
+    except Exception as error:
+        logger.exception("the queue could not be asked for a mail")
+        raise Problem(
+            "guard_unavailable", "The queue does not answer. Nothing was sent; try again."
+        ) from error
+
+
+class MailTask(PlatformTask):
+    """A task that sends a mail, and tries again for some minutes where the mail server is away."""
+
+    autoretry_for = (OSError,)
+    retry_backoff = 5
+    max_retries = 6
+
+
+@app.task(base=MailTask, name="tenants.send_reset")
+def send_reset(tenant_id: str, email: str, base_url: str) -> str:
+    """Mail a link for a new password, if somebody of the tenant ("" is the platform) has this address."""
+    tenant = load_tenant(tenant_id) if tenant_id else None
+    if tenant_id and (tenant is None or tenant.status != "active"):
+        return "nobody"
+    with tenancy.use(tenant or tenancy.platform("send a reset mail")):
+        found = passwords.reset_link(email)
+        if found is None:
+            return "nobody"
+        user, path = found
+        mails.send("reset", user.email, {"person": user, "tenant": tenant, "link": base_url + path})
+    return "sent"
+
+
+@app.task(base=MailTask, name="tenants.send_invitation")
+def send_invitation(tenant_id: str, invitation_id: str, base_url: str) -> str:
+    """Mail an open invitation with a new link."""
+    tenant = load_tenant(tenant_id)
+    if tenant is None or tenant.status != "active":
+        return "nobody"
+    with tenancy.use(tenant):
+        found = invitations.new_link(UUID(invitation_id))
+        if found is None:
+            return "nobody"
+        row, path = found
+        mails.send("invitation", row.email, {"invitation": row, "tenant": tenant, "link": base_url + path})
+    return "sent"
 
 
 def _note(slug: str, state: str, name: str, detail: str = "") -> None:

@@ -88,11 +88,14 @@ def _signing_key() -> tuple[str, Ed25519PrivateKey]:
     return row.kid, _private(row.kid, bytes(row.private))
 
 
-def issue(*, user_id: UUID, tenant_id: UUID | None, role: str) -> Pair:
-    """Start a token family for a person in a tenant (None: on the platform)."""
+def issue(
+    *, user_id: UUID, tenant_id: UUID | None, role: str, address: str = "", user_agent: str = ""
+) -> Pair:
+    """Start a token family for a person in a tenant (None: on the platform), who came from `address`."""
     family = TokenFamily(
-        user_id=user_id, tenant_id=tenant_id, expires_at=timezone.now() + timedelta(days=REFRESH_DAYS)
-    )
+        user_id=user_id, tenant_id=tenant_id, expires_at=timezone.now() + timedelta(days=REFRESH_DAYS),
+        address=address, user_agent=user_agent,
+    )  # fmt: skip
     secret = secrets.token_urlsafe(32)
     family.current_hash = _hash(secret)
     family.save(force_insert=True)

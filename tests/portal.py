@@ -250,6 +250,7 @@ def running(demo: dict[str, Any], home: Path) -> Iterator[Portal]:
         "ANTHROPIC_BASE_URL": f"{provider.url}/v1",
         "QUALISYS_HOME": str(home),
         "TENANT_PROMPT_REPLACE_ENABLED": "yes",
+        "EMAIL_URL": f"file://{home}/mail",
     }
     portal = Portal(demo, provider, env)
     try:

@@ -19,7 +19,7 @@ _PROVIDERS = {"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "VLLM_API_KEY"}
 #: Which secrets each kind of process gets. Everything else in the environment is no secret.
 SECRETS_OF: Mapping[str, set[str]] = {
     "web": _APP | _PROVIDERS | {"DATABASE_READONLY_URL"},
-    "worker": _APP | _PROVIDERS,
+    "worker": _APP | _PROVIDERS | {"EMAIL_URL"},
     "maintenance": _APP | {"DATABASE_OWNER_URL"},
     "scheduler": _APP,
     "relay": _APP,

@@ -156,6 +156,9 @@ def complete(given: Environment, running: Servers, demo_port: int | None) -> Env
     }
     if demo.is_wanted(given) and "tenant_prompt_replace_enabled" not in given.model_fields_set:
         update["tenant_prompt_replace_enabled"] = True
+    if demo.is_wanted(given) and not given.email_url:
+        # The demo's people have no mailboxes: what they would get is read in the worker's output.
+        update["email_url"] = SecretStr("console://")
     if demo_port is not None:
         update["demo_model_url"] = url = f"http://127.0.0.1:{demo_port}/v1"
         running.note(demo_model_url=url)

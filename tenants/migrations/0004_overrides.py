@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "override",
                 "db_table": "tenant_agent_configs",
-                "permissions": [("support_tenantagentconfig", "Can read a tenant's prompt for support")],
+                "permissions": [("view_tenantprompt", "Can read a tenant's prompt for support")],
                 "constraints": [
                     models.UniqueConstraint(fields=("tenant", "agent"), name="tenant_agent_configs_unique")
                 ],

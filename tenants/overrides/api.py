@@ -151,7 +151,7 @@ async def preview_config(request: HttpRequest, agent_id: str, body: ConfigIn) ->
 @support.get(
     "/{slug}/agents/{agent_id}/config",
     response={200: SupportOut, **REFUSALS},
-    auth=Requires("tenants.support_tenantagentconfig", where="platform"),
+    auth=Requires("tenants.view_tenantprompt", where="platform"),
 )
 async def read_for_support(
     request: HttpRequest, slug: str, agent_id: str, reason: str = ""

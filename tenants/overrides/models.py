@@ -48,7 +48,7 @@ class TenantAgentConfig(models.Model):
     class Meta:
         db_table = "tenant_agent_configs"
         verbose_name = "override"
-        permissions = [("support_tenantagentconfig", "Can read a tenant's prompt for support")]
+        permissions = [("view_tenantprompt", "Can read a tenant's prompt for support")]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "agent"], name="tenant_agent_configs_unique")
         ]

@@ -148,7 +148,7 @@ def set_enabled(
 
 def read_for_support(*, actor: Actor, tenant: Tenant, agent_id: str, reason: str) -> TenantAgentConfig | None:
     """Return a tenant's override for the platform's support, after recording the read in the tenant's audit."""
-    check(actor, "tenants.support_tenantagentconfig")
+    check(actor, "tenants.view_tenantprompt")
     if not reason.strip():
         raise invalid("reason", "required", "Say why you read it; the organisation sees your reason.")
     agents.get_agent(agent_id)

@@ -89,7 +89,8 @@ def test_token__guessed_too_often__slowed_down(portal: Portal) -> None:
     assert answers == [401] * 10 + [429] * 2
     with portal.client(None, None) as client:
         last = client.post("/auth/token", json=body)
-    assert (last.json()["code"], last.headers["Retry-After"]) == ("rate_limited", "60")
+    assert last.json()["code"] == "rate_limited"
+    assert 1 <= int(last.headers["Retry-After"]) <= 60
 
 
 def test_token__for_a_person_of_a_suspended_tenant__refused(portal: Portal, tenants: Tenants) -> None:

@@ -85,8 +85,8 @@ def test_sign_in__wrong_password__is_said_and_the_address_stays(chromium: Browse
     page.goto("/admin/login/")
     page.get_by_label("E-mail").fill("nobody@nowhere.example")
     page.get_by_label("Password").fill("wrong")
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_text("not right for the platform")).to_be_visible()
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_text("are not right")).to_be_visible()
     expect(page.get_by_label("E-mail")).to_have_value("nobody@nowhere.example")
     page.close()
 

@@ -69,7 +69,7 @@ EXPECTED: dict[Route, frozenset[str]] = {
 }
 
 #: Pages that anyone may open.
-OPEN_PAGES = {"healthz", "readyz", "metrics", "sign-in/", "admin/login/", "admin/jsi18n/"}
+OPEN_PAGES = {"healthz", "readyz", "metrics", "sign-in/", "reset/", "admin/login/", "admin/jsi18n/"}
 
 
 def operations(of: NinjaAPI) -> Iterator[tuple[Route, list[Any]]]:
@@ -205,7 +205,7 @@ def test_console__as_a_member_without_platform_role__stays_shut(portal: Portal) 
     person = portal.login("acme", "owner")
     with pages.browser(portal, None) as client:
         answer = pages.sign_in(client, person["email"], person["password"], "/admin/login/")
-        assert answer.status_code == 200, "the form, once more"
+        assert answer.status_code == 401, "the form, once more"
         assert client.get("/admin/").status_code == 302
 
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
+import pyotp
 import pytest
+from django.utils import timezone
 
 from agents import definitions
 from agents import services as agents
@@ -18,6 +20,8 @@ from tenants.models import Host, Tenant
 from tenants.overrides import services as overrides
 from tenants.overrides.wishes import Wishes
 from tenants.prompts import services as prompts
+from tenants.signin import factors
+from tenants.signin.models import ExternalIdentity, IdentityProvider, Invitation, Passkey
 from tests.connections import app_role, as_platform, column
 from tests.people import SYSTEM, key_of, somebody
 from versions import services as versions
@@ -31,9 +35,15 @@ GOVERNED = {
     "agent_versions": "version",
     "tenant_agent_configs": "agent_config",
     "tenants_apikey": "api_key",
+    "tenants_authenticator": "authenticator",
+    "tenants_externalidentity": "external_identity",
     "tenants_host": "host",
+    "tenants_identityprovider": "identity_provider",
+    "tenants_invitation": "invitation",
     "tenants_membership": "member",
+    "tenants_passkey": "passkey",
     "tenants_promptpattern": "prompt_pattern",
+    "tenants_recoverycode": "recovery_code",
     "tenants_signingkey": "signing_key",
     "tenants_tenant": "tenant",
     "tenants_user": "user",
@@ -137,6 +147,46 @@ def change_pattern(tenants: Tenants) -> None:
     prompts.set_pattern_enabled(actor=SYSTEM, row=row, enabled=False, reason="a drill")
 
 
+def change_factor(tenants: Tenants) -> None:
+    user_id = somebody().user.pk
+    secret = factors.begin(user_id=user_id)
+    codes = factors.confirm(user_id=user_id, code=pyotp.TOTP(secret).now())
+    factors.turn_off(user_id=user_id, code=codes[0])
+
+
+def change_passkey(tenants: Tenants) -> None:
+    row = Passkey.objects.create(
+        user=somebody().user,
+        name="a laptop",
+        host="acme.localhost",
+        credential_id=uuid4().bytes,
+        public_key=b"k",
+    )
+    row.delete()
+
+
+def change_invitation(tenants: Tenants) -> None:
+    row = Invitation.objects.create(
+        tenant_id=tenants["spare_3"].id, email=f"{uuid4().hex}@people.example", role="dev", invited_by=uuid4(),
+        expires_at=timezone.now(),
+    )  # fmt: skip
+    row.revoked_at = timezone.now()
+    row.save()
+
+
+def change_provider(tenants: Tenants) -> None:
+    home = tenants["spare_3"].id
+    row = IdentityProvider.objects.create(
+        tenant_id=home, issuer="https://login.example", client_id="c", client_secret=b"sealed"
+    )
+    row.is_required = True
+    row.save()
+    ExternalIdentity.objects.create(
+        tenant_id=home, user=somebody(tenants["spare_3"]).user, issuer=row.issuer, subject=uuid4().hex
+    ).delete()
+    row.delete()
+
+
 CHANGES: dict[str, tuple[Callable[[Tenants], None], set[str]]] = {
     "agent": (change_agent, {"agent.created", "agent.changed"}),
     "version": (change_version, {"version.created", "version.changed"}),
@@ -147,6 +197,21 @@ CHANGES: dict[str, tuple[Callable[[Tenants], None], set[str]]] = {
     ),
     "member": (change_member, {"member.created", "member.changed"}),
     "signing_key": (change_signing_key, {"signing_key.created", "signing_key.changed"}),
+    "authenticator": (
+        change_factor,
+        {"authenticator.created", "authenticator.changed", "authenticator.deleted"},
+    ),
+    "recovery_code": (
+        change_factor,
+        {"recovery_code.created", "recovery_code.changed", "recovery_code.deleted"},
+    ),
+    "passkey": (change_passkey, {"passkey.created", "passkey.deleted"}),
+    "invitation": (change_invitation, {"invitation.created", "invitation.changed"}),
+    "identity_provider": (
+        change_provider,
+        {"identity_provider.created", "identity_provider.changed", "identity_provider.deleted"},
+    ),
+    "external_identity": (change_provider, {"external_identity.created", "external_identity.deleted"}),
     "user": (change_person, {"user.created", "user.changed"}),
     "prompt_pattern": (change_pattern, {"prompt_pattern.created", "prompt_pattern.changed"}),
     "tenant": (change_tenant, {"tenant.changed"}),
@@ -181,7 +246,7 @@ def test_secrets_and_personal_values__are_nowhere_in_the_trail(tenants: Tenants,
     key, text = key_of(tenants["spare_3"], person.user)
     said = json.dumps(recorded(request_id))
     secret = text.rsplit("_", 1)[1]
-    for value in (person.email, "Canary Surname", person.password, secret, key.secret_hash, "scrypt$"):
+    for value in (person.email, "Canary Surname", person.password, secret, key.secret_hash, "argon2"):
         assert value not in said
     assert said.count('"[secret]"') == 2
 

@@ -15,6 +15,7 @@ from qualisys.environment import (
     ROOT,
     EnvironmentRefusedError,
     database_parts,
+    email_parts,
     read_environment,
 )
 
@@ -41,6 +42,11 @@ GIVEN = {
         ("SECRET_KEY", "canary", "is shorter than 32 characters"),
         ("VLLM_BASE_URL", "llm.example", "is not a URL that begins with http://"),
         ("ARCHIVE_URL", "ftp://store", "is not a URL that begins with file://"),
+        ("EMAIL_URL", "mail.example:25", "is not a URL of the form smtp://"),
+        ("EMAIL_URL", "smtp://", "is not a URL of the form smtp://"),
+        ("EMAIL_URL", "file://", "is not a URL of the form smtp://"),
+        ("EMAIL_URL", "smtp://user:canary@mail.example?starttls=perhaps", '"perhaps" is not a yes or no'),
+        ("EMAIL_FROM", "nobody", "is not an e-mail address"),
     ],
 )
 def test_value__malformed__refused_in_one_line_without_secrets(name: str, value: str, reason: str) -> None:
@@ -195,3 +201,14 @@ def test_servers__ended_by_kill__left_file_is_not_believed(running_home: Path, t
 
     with pytest.raises(EnvironmentRefusedError, match="no server runs"):
         read_environment({"QUALISYS_HOME": str(other)}, ROOT / "x")
+
+
+def test_email_url__says_where_mails_go_and_how() -> None:
+    assert email_parts("console://")["BACKEND"].endswith("console.EmailBackend")
+    assert email_parts("file:///var/mail%20box")["FILE_PATH"] == "/var/mail box"
+    smtp = email_parts("smtp://user:p%40ss@mail.example:2525")
+    assert (smtp["HOST"], smtp["PORT"], smtp["HOST_PASSWORD"]) == ("mail.example", 2525, "p@ss")
+    assert (smtp["USE_TLS"], smtp["USE_SSL"]) == (True, False)
+    assert email_parts("smtp://relay?starttls=no")["USE_TLS"] is False
+    smtps = email_parts("smtps://mail.example")
+    assert (smtps["PORT"], smtps["USE_SSL"], smtps["USE_TLS"]) == (465, True, False)

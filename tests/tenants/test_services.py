@@ -91,7 +91,7 @@ def test_create_user__twice_in_another_case__conflict() -> None:
 
 def test_create_user__stores_no_password_in_plain() -> None:
     row = User.objects.get(pk=somebody().user.pk)
-    assert row.password.startswith("scrypt$")
+    assert row.password.startswith("argon2$argon2id$")
 
 
 def test_add_member__twice_or_with_no_role__refused(tenants: Tenants) -> None:

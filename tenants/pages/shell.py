@@ -1,0 +1,99 @@
+"""What settings pages share: the list of them, who may open which, and how one is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib.auth.decorators import login_required
+from django.forms import BaseForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+
+from qualisys.access import check
+from qualisys.console import refuse_unstorable
+from qualisys.problems import Problem
+from tenants.identity import Identity
+
+P = ParamSpec("P")
+Page = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A settings page in the list: `name` of its URL, and the permission it takes (None: anybody signed in)."""
+
+    name: str
+    title: str
+    icon: str
+    group: str
+    perm: str | None = None
+
+
+PROFILE = Entry("settings-profile", "Profile", "user", "You")
+SECURITY = Entry("settings-security", "Security", "shield", "You")
+SESSIONS = Entry("settings-sessions", "Sessions", "monitor", "You")
+MEMBERS = Entry("settings-members", "Members", "users", "Organisation", "tenants.change_membership")
+KEYS = Entry("settings-keys", "API keys", "key-round", "Organisation", "tenants.change_apikey")
+
+PROVIDER = Entry("settings-sign-in", "Sign-in", "lock", "Organisation", "tenants.change_identityprovider")
+
+#: In the order of the list. A page of another subject adds its line here.
+ENTRIES = (PROFILE, SECURITY, SESSIONS, MEMBERS, KEYS, PROVIDER)
+
+
+def identity_of(request: HttpRequest) -> Identity:
+    """Return who asks for a page that only opens to people."""
+    identity: Identity = request.identity  # type: ignore[attr-defined]
+    return identity
+
+
+def settings_page(entry: Entry) -> Callable[[Page[P]], Page[P]]:
+    """Declare which page of the settings a view belongs to; who may not open that one is refused."""
+
+    def declared(view: Page[P]) -> Page[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if entry.perm is not None:
+                check(identity_of(request), entry.perm)
+            refuse_unstorable(request)
+            return view(request, *args, **kwargs)
+
+        return never_cache(login_required(guarded))
+
+    return declared
+
+
+def show(
+    request: HttpRequest, entry: Entry, template: str, /, *, status: int = 200, **context: Any
+) -> HttpResponse:
+    """Return a settings page beside the list of those that the person may open."""
+    identity = identity_of(request)
+    admitted = [
+        each
+        for each in ENTRIES
+        if (identity.tenant is not None or each.group == "You")
+        and (each.perm is None or identity.has_perm(each.perm))
+    ]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for each in admitted:
+        item = {
+            "title": each.title,
+            "icon": each.icon,
+            "href": reverse(each.name),
+            "is_current": each == entry,
+        }
+        groups.setdefault(each.group, []).append(item)
+    full = {"entry": entry, "groups": groups, **context}
+    return render(request, f"tenants/settings/{template}.html", full, status=status)
+
+
+def refused_status(form: BaseForm, problem: Problem | None = None) -> int:
+    """Return the status of a page whose form was refused by itself or by the service."""
+    if problem is not None:
+        return problem.status
+    return 422 if form.errors else 200

@@ -1,0 +1,31 @@
+"""Settings on a tenant's host: one's own, and for some roles the organisation's."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from tenants.pages import keys, members, provider
+from tenants.pages.urls_platform import urlpatterns as own
+
+urlpatterns = [
+    *own,
+    path("members/", members.members, name="settings-members"),
+    path("members/invite/", members.invite, name="settings-invite"),
+    path(
+        "members/invitations/<uuid:invitation_id>/send/", members.send_again, name="settings-invitation-send"
+    ),
+    path(
+        "members/invitations/<uuid:invitation_id>/revoke/",
+        members.take_back,
+        name="settings-invitation-revoke",
+    ),
+    path("members/<uuid:member_id>/", members.member, name="settings-member"),
+    path("members/<uuid:member_id>/deactivate/", members.deactivate, name="settings-member-deactivate"),
+    path("members/<uuid:member_id>/reactivate/", members.reactivate, name="settings-member-reactivate"),
+    path("keys/", keys.keys, name="settings-keys"),
+    path("keys/new/", keys.new, name="settings-key-new"),
+    path("keys/<uuid:key_id>/rotate/", keys.rotate, name="settings-key-rotate"),
+    path("keys/<uuid:key_id>/revoke/", keys.revoke, name="settings-key-revoke"),
+    path("sign-in/", provider.settings, name="settings-sign-in"),
+    path("sign-in/remove/", provider.remove, name="settings-sign-in-remove"),
+]
