@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -21,6 +20,7 @@ from governance.rendering import markdown
 from governance.runs import selectors
 from governance.sparks import sparks
 from qualisys.access import check
+from qualisys.icons import icon_of
 from qualisys.problems import Problem
 from qualisys.roles import LABELS
 from tenants import discovery
@@ -211,15 +211,3 @@ def _dressed(items: Iterable[Mapping[str, Any]], cards: Iterable[Mapping[str, An
             }
         )
     return dressed
-
-
-def icon_of(name: str) -> str:
-    """Return the icon if the portal has it, else the default one: any text may be registered as an agent's icon."""
-    return name if f'id="{name}"' in _sprite() else "default-agent"
-
-
-@cache
-def _sprite() -> str:
-    return (Path(settings.BASE_DIR) / "static" / "vendor" / "lucide" / "sprite.svg").read_text(
-        encoding="utf-8"
-    )

@@ -37,13 +37,14 @@ class Entry:
 PROFILE = Entry("settings-profile", "Profile", "user", "You")
 SECURITY = Entry("settings-security", "Security", "shield", "You")
 SESSIONS = Entry("settings-sessions", "Sessions", "monitor", "You")
+AGENTS = Entry("settings-agents", "Agents", "bot", "Organisation", "tenants.change_tenantagentconfig")
 MEMBERS = Entry("settings-members", "Members", "users", "Organisation", "tenants.change_membership")
 KEYS = Entry("settings-keys", "API keys", "key-round", "Organisation", "tenants.change_apikey")
 
 PROVIDER = Entry("settings-sign-in", "Sign-in", "lock", "Organisation", "tenants.change_identityprovider")
 
 #: In the order of the list. A page of another subject adds its line here.
-ENTRIES = (PROFILE, SECURITY, SESSIONS, MEMBERS, KEYS, PROVIDER)
+ENTRIES = (PROFILE, SECURITY, SESSIONS, AGENTS, MEMBERS, KEYS, PROVIDER)
 
 
 def identity_of(request: HttpRequest) -> Identity:

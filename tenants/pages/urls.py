@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tenants.pages import keys, members, provider
+from tenants.pages import agents, keys, members, provider
 from tenants.pages.urls_platform import urlpatterns as own
 
 urlpatterns = [
     *own,
+    path("agents/", agents.agents, name="settings-agents"),
+    path("agents/<str:agent_id>/", agents.agent, name="settings-agent"),
+    path("agents/<str:agent_id>/switch/", agents.switch, name="settings-agent-switch"),
+    path("agents/<str:agent_id>/accept/", agents.accept, name="settings-agent-accept"),
+    path("agents/<str:agent_id>/reset/", agents.reset, name="settings-agent-reset"),
+    path("agents/<str:agent_id>/restore/<int:number>/", agents.restore, name="settings-agent-restore"),
     path("members/", members.members, name="settings-members"),
     path("members/invite/", members.invite, name="settings-invite"),
     path(
