@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.decorators import login_required
 from django.urls import path
 from django.views.generic import RedirectView
 
 from tenants.pages import passkeys, profile, security, sessions
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="settings-profile"), name="settings"),
+    path("", login_required(RedirectView.as_view(pattern_name="settings-profile")), name="settings"),
     path("profile/", profile.profile, name="settings-profile"),
     path("security/", security.overview, name="settings-security"),
     path("security/password/", security.password, name="settings-password"),
