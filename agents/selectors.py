@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -65,3 +66,39 @@ def metrics_by_version(agent_id: str, tenant_id: UUID, since: datetime | None = 
         }
         for version, runs, errors, timeouts, tokens, p50, p95 in rows
     ]
+
+
+_USAGE = """
+SELECT (created_at AT TIME ZONE 'UTC')::date AS day, agent_id, count(*),
+       count(*) FILTER (WHERE status IN ('error', 'timeout')), count(*) FILTER (WHERE usage_estimated),
+       sum(input_tokens), sum(output_tokens)
+FROM agent_execution_log
+WHERE tenant_id = %s AND created_at >= %s AND created_at < %s
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DayOfAgent:
+    """What one agent used on one day (UTC): runs, failed ones, ones whose tokens are estimated, and tokens."""
+
+    day: date
+    agent_id: str
+    runs: int
+    failed: int
+    estimated: int
+    input_tokens: int
+    output_tokens: int
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in and out together."""
+        return self.input_tokens + self.output_tokens
+
+
+def usage_by_day(tenant_id: UUID, first: date, last: date) -> list[DayOfAgent]:
+    """Return one tenant's executions by day (UTC) and agent, from `first` to `last`, both included."""
+    begin = datetime.combine(first, time(), UTC)
+    with connections["default"].cursor() as cursor:
+        cursor.execute(_USAGE, [tenant_id, begin, datetime.combine(last, time(), UTC) + timedelta(days=1)])
+        return [DayOfAgent(*row) for row in cursor.fetchall()]

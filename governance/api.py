@@ -289,9 +289,8 @@ async def list_runs(
     limit: int | None = None,
 ) -> dict[str, Any]:
     """List the runs you may see, newest first."""
-    return await selectors.list_runs(
-        _identity(request), agent_id=agent_id, status=status, cursor=cursor, limit=limit
-    )
+    filters = selectors.Filters(agent_id=agent_id, status=status)
+    return await selectors.list_runs(_identity(request), filters=filters, cursor=cursor, limit=limit)
 
 
 @runs.get(

@@ -49,6 +49,11 @@ def markdown(text: str) -> SafeString:
     return mark_safe(html)  # noqa: S308 - cleaned one line above
 
 
+def tokens(text: str) -> Sequence[Token]:
+    """Return what the Markdown consists of, for files that are not HTML; raw HTML in it is text."""
+    return _renderer.parse(plain(text))
+
+
 def _keep(tag: str, name: str, value: str) -> str | None:
     # A relative address would make the model's link one of the portal's own.
     return None if name == "href" and not _ABSOLUTE.match(value) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -15,13 +16,17 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from governance import api
+from governance import usage as figures
+from governance.exports import spreadsheet, word
 from governance.models import Run
 from governance.rendering import markdown
 from governance.runs import selectors
+from governance.runs.selectors import Filters
 from governance.sparks import sparks
+from qualisys import tenancy
 from qualisys.access import check
 from qualisys.icons import icon_of
-from qualisys.problems import Problem
+from qualisys.problems import Problem, invalid
 from qualisys.roles import LABELS
 from tenants import discovery
 from tenants.identity import Identity
@@ -62,9 +67,7 @@ def agents(request: HttpRequest) -> HttpResponse:
         )
     latest: list[dict[str, Any]] = []
     if identity.has_perm("governance.view_run"):
-        page = async_to_sync(selectors.list_runs)(
-            identity, agent_id=None, status=None, cursor=None, limit=LATEST
-        )
+        page = async_to_sync(selectors.list_runs)(identity, filters=Filters(), cursor=None, limit=LATEST)
         latest = _dressed(page["items"][:LATEST], cards)
     context = {
         "cards": cards,
@@ -101,8 +104,14 @@ def agent(request: HttpRequest, agent_id: str) -> HttpResponse:
         {**gate, "roles": [LABELS.get(role, role) for role in gate["approvers"]]}
         for gate in found["approval_gates"]
     ]
+    others = [
+        {**card, "icon": icon_of(card["icon"])}
+        for card in async_to_sync(discovery.discover)(identity)
+        if card["may_run"] and card["agent_id"] != agent_id
+    ]
     context = {
         "agent": {**found, "icon": icon_of(found["icon"])},
+        "others": others,
         "gates": gates,
         "thread": thread,
         "continues": thread[-1]["conversation_id"] if thread and _is_own(identity, thread[-1]) else "",
@@ -133,16 +142,15 @@ async def _thread(identity: Identity, agent_id: str, run_id: str) -> list[dict[s
 @login_required
 @require_safe
 def runs(request: HttpRequest) -> HttpResponse:
-    """List runs, newest first, filtered by `?agent=` and `?status=`."""
+    """List runs, newest first, filtered by `?agent=`, `?status=`, `?who=` (a person's id) and `?q=` (words)."""
     identity = _identity(request)
     check(identity, "governance.view_run")
-    chosen = {name: request.GET.get(name, "")[:100] for name in ("agent", "status")}
+    chosen = {
+        name: request.GET.get(name, "")[:200].replace("\x00", "") for name in ("agent", "status", "who", "q")
+    }
+    filters = Filters(chosen["agent"] or None, chosen["status"] or None, _person(chosen["who"]), chosen["q"])
     page = async_to_sync(selectors.list_runs)(
-        identity,
-        agent_id=chosen["agent"] or None,
-        status=chosen["status"] or None,
-        cursor=request.GET.get("cursor"),
-        limit=PAGE,
+        identity, filters=filters, cursor=request.GET.get("cursor"), limit=PAGE
     )
     cards = async_to_sync(discovery.discover)(identity)
     items = _dressed(page["items"], cards)
@@ -152,10 +160,37 @@ def runs(request: HttpRequest) -> HttpResponse:
         "first_page": not request.GET.get("cursor"),
         "under_way": any(item["status"] in ("queued", "running") for item in items),
         "cards": cards,
+        "may_run": any(card["may_run"] for card in cards),
+        "people": _people(identity, filters.user_id),
         "statuses": Run.Status.choices,
         "chosen": chosen,
+        "filtered": [name for name, value in chosen.items() if value],
+        "chosen_agent": next((card for card in cards if card["agent_id"] == chosen["agent"]), None),
+        "searched": selectors.SEARCHED,
     }
     return render(request, "governance/runs.html", context)
+
+
+def _person(who: str) -> UUID | None:
+    try:
+        return UUID(who) if who else None
+    except ValueError as error:
+        raise invalid("who", "person", "Choose a person from the list.") from error
+
+
+def _people(identity: Identity, chosen: UUID | None) -> list[tuple[str, str]]:
+    """Return whose runs a list can be narrowed to, as (id, name): oneself first, then by name.
+
+    Only people whose runs the identity may see: the list tells nobody who the members are.
+    """
+    seen = async_to_sync(selectors.people)(identity)
+    known = User.objects.in_bulk(seen - {identity.user_id})
+    others = sorted(
+        ((str(pk), str(person)) for pk, person in known.items()), key=lambda each: each[1].lower()
+    )
+    if chosen and chosen != identity.user_id and chosen not in known:
+        others.append((str(chosen), "Somebody else"))
+    return [(str(identity.user_id), "You"), *others]
 
 
 @login_required
@@ -177,6 +212,59 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "may_stop": _is_own(identity, found) or identity.has_perm("governance.change_run"),
     }
     return render(request, "governance/run.html", context)
+
+
+@login_required
+@require_safe
+def run_document(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """Give the answer of an ended run as a Word document."""
+    identity = _identity(request)
+    check(identity, "governance.view_run")
+    found = async_to_sync(selectors.get_run)(identity, run_id)
+    shown = _dressed([found], async_to_sync(discovery.discover)(identity))[0]
+    content = word.word_document(found, agent_name=shown["agent_name"], who=shown["who"])
+    name = f"{found['agent_id']}-{found['run_id'][-8:]}.docx"
+    return _download(content, word.CONTENT_TYPE, name)
+
+
+@login_required
+@require_safe
+def usage(request: HttpRequest) -> HttpResponse:
+    """Show what the tenant's agents used in the last 30 days."""
+    shown = _usage(request)
+    context = {
+        "usage": shown,
+        "most": figures.compact(shown.most),
+        "half": figures.compact(shown.most // 2),
+        "tokens": figures.compact(shown.total.tokens),
+        "tokens_trend": figures.trend(shown.total.tokens, shown.before.tokens),
+        "runs_trend": figures.trend(shown.total.runs, shown.before.runs),
+    }
+    return render(request, "governance/usage.html", context)
+
+
+@login_required
+@require_safe
+def usage_file(request: HttpRequest) -> HttpResponse:
+    """Give the same figures by day and agent as CSV."""
+    shown = _usage(request)
+    name = f"usage-{tenancy.tenant().schema}-{shown.first}-to-{shown.last}.csv"
+    return _download(spreadsheet.usage_csv(shown), "text/csv; charset=utf-8", name)
+
+
+def _usage(request: HttpRequest) -> figures.Usage:
+    identity = _identity(request)
+    check(identity, "agents.view_executionlog")
+    return figures.usage_of(identity, datetime.now(UTC).date())
+
+
+def _download(content: bytes, kind: str, name: str) -> HttpResponse:
+    headers = {
+        "Content-Type": kind,
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "private, no-store",
+    }
+    return HttpResponse(content, headers=headers)
 
 
 @login_required

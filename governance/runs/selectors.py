@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db.models import Q
+from django.db.models import Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Concat, Left
 
 from agents import registry
 from agents.guard.admission import lease_key, live_key, result_key
@@ -21,6 +23,11 @@ from tenants.identity import Identity
 
 #: Sorts before every stored run, as a cursor after a page of live runs alone.
 NEWEST = str(UUID(int=(1 << 128) - 1))
+
+#: A search: runs it looks at for one page, characters of a request it looks at, and words it takes.
+SEARCHED, LOOKED_AT, MAX_WORDS = 5_000, 1_000, 10
+#: Runs whose people a list can be narrowed to.
+RECENT = 1_000
 
 
 def not_found() -> Problem:
@@ -96,48 +103,108 @@ def as_shown(row: Run) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list of runs is narrowed to; None and the empty text narrow nothing.
+
+    Each word of `text` is looked for in the first LOOKED_AT characters of the request and in the run's id.
+    """
+
+    agent_id: str | None = None
+    status: str | None = None
+    user_id: UUID | None = None
+    text: str = ""
+
+    @property
+    def words(self) -> list[str]:
+        """The words to look for."""
+        return self.text.lower().split()[:MAX_WORDS]
+
+    def fit(self, run: dict[str, Any]) -> bool:
+        """Tell whether a run that is not stored yet belongs into the list."""
+        looked_at = f"{run['run_id']} {run['input'][:LOOKED_AT]}".lower()
+        return (
+            self.agent_id in (None, run["agent_id"])
+            and self.status in (None, run["status"])
+            and (self.user_id is None or str(self.user_id) == run["user_id"])
+            and all(word in looked_at for word in self.words)
+        )
+
+
 async def list_runs(
-    identity: Identity, *, agent_id: str | None, status: str | None, cursor: str | None, limit: int | None
+    identity: Identity, *, filters: Filters, cursor: str | None, limit: int | None
 ) -> dict[str, Any]:
-    """Return a page of runs, newest first; those under way come with the first page."""
+    """Return a page of runs, newest first; those under way come with the first page.
+
+    A search looks at SEARCHED runs at a time, so a page may hold few runs, or none, and still have a next one.
+    """
     after = pagination.decode(cursor, 1)
     size = pagination.limit_of(limit)
-    seen = [
-        agent.agent_id
-        for agent in await registry.enabled()
-        if identity.has_perm("governance.view_run", agent)
-    ]
-    stored = await in_thread(_page, identity.user_id, seen, agent_id, status, after, size)
+    seen = await _agents_seen(identity)
+    stored, searched_to = await in_thread(_page, identity.user_id, seen, filters, after, size)
     live: list[dict[str, Any]] = []
     if after is None:
         known = {item["run_id"] for item in stored}
-        live = [run for run in await _live(identity) if run["run_id"] not in known]
-        live = [r for r in live if agent_id in (None, r["agent_id"]) and status in (None, r["status"])]
+        live = [run for run in await _live(identity) if run["run_id"] not in known and filters.fit(run)]
     items = [*live, *stored][:size]
-    more = len(live) + len(stored) > size
-    last = items[-1]["run_id"] if more and items[-1] in stored else NEWEST
-    return {"items": items, "next_cursor": pagination.encode([last]) if more else None}
+    last = searched_to
+    if len(live) + len(stored) > size:
+        last = items[-1]["run_id"] if items[-1] in stored else NEWEST
+    return {"items": items, "next_cursor": pagination.encode([last]) if last else None}
+
+
+async def _agents_seen(identity: Identity) -> list[str]:
+    agents = await registry.enabled()
+    return [agent.agent_id for agent in agents if identity.has_perm("governance.view_run", agent)]
+
+
+def _visible(user_id: UUID, seen: list[str]) -> QuerySet[Run]:
+    return Run.objects.filter(Q(user_id=user_id) | Q(agent_id__in=seen))
 
 
 def _page(
-    user_id: UUID,
-    seen: list[str],
-    agent_id: str | None,
-    status: str | None,
-    after: list[Any] | None,
-    size: int,
-) -> list[dict[str, Any]]:
-    rows = Run.objects.filter(Q(user_id=user_id) | Q(agent_id__in=seen))
-    if agent_id:
-        rows = rows.filter(agent_id=agent_id)
-    if status:
-        rows = rows.filter(status=status)
+    user_id: UUID, seen: list[str], filters: Filters, after: list[Any] | None, size: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return one run more than `size`, and the last one looked at where a search left older ones out."""
+    rows = _visible(user_id, seen)
+    if filters.agent_id:
+        rows = rows.filter(agent_id=filters.agent_id)
+    if filters.status:
+        rows = rows.filter(status=filters.status)
+    if filters.user_id:
+        rows = rows.filter(user_id=filters.user_id)
     if after is not None:
         try:
             rows = rows.filter(pk__lt=UUID(str(after[0])))
         except ValueError as error:
             raise pagination.bad_cursor() from error
-    return [as_shown(row) for row in rows[: size + 1]]
+    searched_to = None
+    if filters.words:
+        rows, searched_to = _search(rows, filters.words)
+    return [as_shown(row) for row in rows[: size + 1]], searched_to
+
+
+def _search(rows: QuerySet[Run], words: list[str]) -> tuple[QuerySet[Run], str | None]:
+    # No index serves a search for parts of words: a bounded stretch of runs keeps it quick whatever a tenant has.
+    last = rows.values_list("pk", flat=True)[SEARCHED - 1 : SEARCHED].first()
+    if last is not None:
+        rows = rows.filter(pk__gte=last)
+    looked_at = Concat(
+        Cast("pk", TextField()), Value(" "), Left("input", LOOKED_AT), output_field=TextField()
+    )
+    rows = rows.alias(looked_at=looked_at)
+    for word in words:
+        rows = rows.filter(looked_at__icontains=word)
+    return rows, str(last) if last else None
+
+
+async def people(identity: Identity) -> set[UUID]:
+    """Return who asked for the newest of the runs that the identity may see."""
+    return await in_thread(_people, identity.user_id, await _agents_seen(identity))
+
+
+def _people(user_id: UUID, seen: list[str]) -> set[UUID]:
+    return set(_visible(user_id, seen).values_list("user_id", flat=True)[:RECENT])
 
 
 async def _live(identity: Identity) -> list[dict[str, Any]]:

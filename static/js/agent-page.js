@@ -14,7 +14,9 @@ let conversation = embedded("continues-data") || null;
 let running = null;
 
 for (const run of embedded("thread-data")) {
-  const view = added({});
+  // Documents are not sent back to the browser, so only what was written can be asked again as it was.
+  const body = { input: run.input, files: [], ...(conversation ? { conversation_id: conversation } : {}) };
+  const view = added(composer && !run.documents.length ? { retry: () => !running && send(body, []) } : {});
   view.ask(run.input, run.documents.map((name) => ({ name })));
   if (["queued", "running"].includes(run.status)) track(view, { run });
   else view.show(run);
@@ -67,6 +69,11 @@ function send(body, files) {
 if (composer) {
   const input = find("input");
   const attachments = new Attachments({ drop: find("drop"), input: find("files"), list: find("chips"), types: agent.input_types, refuse });
+  const draft = sessionStorage.getItem("draft");
+  sessionStorage.removeItem("draft");
+  if (draft && !input.value) input.value = draft;
+  // What was written goes along to the agent that is chosen instead.
+  for (const link of document.querySelectorAll("[data-choose]")) link.addEventListener("click", () => input.value.trim() && sessionStorage.setItem("draft", input.value));
 
   composer.addEventListener("submit", async (event) => {
     event.preventDefault();

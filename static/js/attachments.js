@@ -13,20 +13,23 @@ export class Attachments {
   constructor({ drop, input, list, types, refuse }) {
     this.files = [];
     Object.assign(this, { list, types, refuse });
-    if (!types.length) return;
-    input.addEventListener("change", () => {
+    const hover = (over) => drop?.classList.toggle("drop-over", over);
+    // A file dropped beside the form would otherwise replace the page, and with it what was written.
+    document.addEventListener("dragover", (event) => {
+      if (!event.dataTransfer.types.includes("Files")) return;
+      event.preventDefault();
+      hover(true);
+    });
+    document.addEventListener("dragleave", (event) => event.relatedTarget ?? hover(false));
+    document.addEventListener("drop", (event) => {
+      if (!event.dataTransfer.files.length) return;
+      event.preventDefault();
+      hover(false);
+      this.add(event.dataTransfer.files);
+    });
+    input?.addEventListener("change", () => {
       this.add(input.files);
       input.value = "";
-    });
-    drop.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      drop.classList.add("drop-over");
-    });
-    drop.addEventListener("dragleave", () => drop.classList.remove("drop-over"));
-    drop.addEventListener("drop", (event) => {
-      event.preventDefault();
-      drop.classList.remove("drop-over");
-      this.add(event.dataTransfer.files);
     });
   }
 
@@ -44,6 +47,7 @@ export class Attachments {
 
   #problem(file) {
     const type = file.name.includes(".") ? file.name.split(".").pop().toLowerCase() : "";
+    if (!this.types.length) return "This agent reads what you write, no documents.";
     if (!this.types.includes(type)) return `“${file.name}” cannot be read by this agent. It reads ${this.types.join(", ")}.`;
     if (file.size === 0) return `“${file.name}” is empty.`;
     if (file.size > LARGEST) return `“${file.name}” has ${bytes(file.size)}; 10 MB are the most.`;

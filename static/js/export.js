@@ -93,12 +93,13 @@ function escaped(text) {
   return plain(text).replace(/\s*\n\s*/g, " ").replace(/[\\`*_{}[\]<>#|!~]/g, "\\$&");
 }
 
-/** Give the person a run's answer: `how` is copy, markdown or json. */
+/** Give the person a run's answer or its address: `how` is copy, share, markdown or json; a link serves the rest. */
 export function handOut(how, agent, state) {
   const title = `${agent.name ?? agent.agent_id}, run ${state.runId ?? ""}${state.demo ? " (demo output)" : ""}`;
   const asMarkdown = state.value === undefined ? inertMarkdown(state.text) : documentMarkdown(title, state.value);
   const name = (ending) => `${agent.agent_id}-${(state.runId ?? "run").slice(-8)}.${ending}`.replace(/[^a-z0-9.-]/gi, "-");
-  if (how === "copy") copy(state.value === undefined ? state.text : asMarkdown);
+  if (how === "share") copy(new URL(`/runs/${state.runId}/`, location.href).href, "Link copied. It opens for members who may see this agent's runs.");
+  else if (how === "copy") copy(state.value === undefined ? state.text : asMarkdown);
   else if (how === "markdown") download(name("md"), "text/markdown", asMarkdown);
   else if (how === "json") download(name("json"), "application/json", JSON.stringify(state.value ?? state.run ?? { output: state.text }, null, 2));
 }

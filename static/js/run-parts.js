@@ -34,8 +34,13 @@ function stop(state) {
 
 function afterwards(state, mayRetry) {
   const act = (name, iconName, word) => h("button", { class: "button button-quiet", type: "button", "data-act": name }, icon(iconName), word);
-  const results = state.text ? [act("copy", "copy", "Copy"), act("json", "braces", "JSON"), act("markdown", "download", "Markdown")] : [];
-  return [mayRetry ? act("retry", "rotate-ccw", "Retry") : null, results];
+  const results = state.text ? [act("copy", "copy", "Copy"), act("markdown", "download", "Markdown"), act("json", "braces", "JSON"), state.runId ? word(state) : null] : [];
+  return [mayRetry ? act("retry", "rotate-ccw", "Retry") : null, state.runId ? act("share", "link", "Link") : null, results];
+}
+
+/** The server makes this file from the run's record, so that it is the same for everybody. */
+function word(state) {
+  return h("a", { class: "button button-quiet", "data-act": "word", href: `/runs/${state.runId}/document.docx`, download: true }, icon("file-text"), "Word");
 }
 
 /** Return what a person has to know now: a lost connection, a cut answer, a problem. */

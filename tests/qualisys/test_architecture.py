@@ -29,7 +29,7 @@ OWN = {
     "tenants": {"authentication", "console_forms", "console_keys", "console_patterns", "console_people", "demo",
                 "directory", "discovery", "effective", "identity", "keys", "permissions", "schema", "seen", "sessions",
                 "tokens"},
-    "governance": {"console", "gates", "rendering", "sparks", "waiting"},
+    "governance": {"console", "gates", "rendering", "sparks", "usage", "waiting"},
 }  # fmt: skip
 FORBIDDEN = {"utils", "helpers", "common", "core", "misc", "shared", "base_utils", "tools", "lib"}
 
