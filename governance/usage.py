@@ -20,7 +20,7 @@ COLOURS: Final = 4
 #: Units of the chart's height; its width has one unit a day.
 HEIGHT: Final = 100
 
-#: Stands for agents that the reader's role may not see, and for those that are gone: they count, without a name.
+#: Stands for agents that the reader's role may not see: what they used counts, under no name of theirs.
 HIDDEN: Final = ""
 HIDDEN_NAME: Final = "Agents you do not see"
 REST_NAME: Final = "All others"
@@ -197,11 +197,11 @@ def _agent(
 
 
 def _scale(most: int) -> int:
-    """Return the next round number at or above `most`: 1, 2, 4, 5 or 10 times a power of ten, at least 10."""
+    """Return the next round number at or above `most`, at least 10, whose half is a whole number too."""
     power = 10
     while power * 10 < most:
         power *= 10
-    return next(step * power for step in (1, 2, 4, 5, 10) if step * power >= most)
+    return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= most)
 
 
 def compact(number: int) -> str:

@@ -28,6 +28,7 @@ from qualisys.access import check
 from qualisys.icons import icon_of
 from qualisys.problems import Problem, invalid
 from qualisys.roles import LABELS
+from qualisys.text import unstorable
 from tenants import discovery
 from tenants.identity import Identity
 from tenants.models import User
@@ -145,9 +146,7 @@ def runs(request: HttpRequest) -> HttpResponse:
     """List runs, newest first, filtered by `?agent=`, `?status=`, `?who=` (a person's id) and `?q=` (words)."""
     identity = _identity(request)
     check(identity, "governance.view_run")
-    chosen = {
-        name: request.GET.get(name, "")[:200].replace("\x00", "") for name in ("agent", "status", "who", "q")
-    }
+    chosen = {name: _asked_for(request, name) for name in ("agent", "status", "who", "q")}
     filters = Filters(chosen["agent"] or None, chosen["status"] or None, _person(chosen["who"]), chosen["q"])
     page = async_to_sync(selectors.list_runs)(
         identity, filters=filters, cursor=request.GET.get("cursor"), limit=PAGE
@@ -166,9 +165,16 @@ def runs(request: HttpRequest) -> HttpResponse:
         "chosen": chosen,
         "filtered": [name for name, value in chosen.items() if value],
         "chosen_agent": next((card for card in cards if card["agent_id"] == chosen["agent"]), None),
-        "searched": selectors.SEARCHED,
+        "shows_usage": identity.has_perm("agents.view_executionlog"),
     }
     return render(request, "governance/runs.html", context)
+
+
+def _asked_for(request: HttpRequest, name: str) -> str:
+    value = request.GET.get(name, "")[:200]
+    if unstorable(value):
+        raise invalid(name, "text", "The address holds characters that no text can have.")
+    return value
 
 
 def _person(who: str) -> UUID | None:

@@ -70,3 +70,22 @@ def test_metrics__by_version__of_the_last_day_and_the_own_tenant(
 def test_metrics__since_longer_ago__count_more(agent_id: str, as_acme: tenancy.Tenant) -> None:
     since = datetime.now(UTC) - timedelta(days=2)
     assert selectors.metrics_by_version(agent_id, as_acme.id, since)[0]["runs"] == 3
+
+
+def test_usage__of_another_tenant__is_none_even_if_asked_for(
+    agent_id: str, as_acme: tenancy.Tenant, tenants: Tenants
+) -> None:
+    today = datetime.now(UTC).date()
+    assert selectors.usage_by_day(tenants["globex"].id, today, today) == []
+
+
+def test_usage__by_day_and_agent__counts_both_ends_of_the_stretch(
+    agent_id: str, as_acme: tenancy.Tenant
+) -> None:
+    today = datetime.now(UTC).date()
+    found = selectors.usage_by_day(as_acme.id, today - timedelta(days=2), today)
+    mine = [row for row in found if row.agent_id == agent_id]
+    assert sum(row.runs for row in mine) == 4
+    assert sum(row.failed for row in mine) == 2
+    assert {row.tokens for row in mine} == {2, 6}
+    assert selectors.usage_by_day(as_acme.id, today + timedelta(days=1), today + timedelta(days=1)) == []

@@ -168,11 +168,14 @@ def test_sockets__with_my_credential__hold_no_foreign_byte(portal: Portal, prey:
 def test_pages__with_my_session__hold_no_foreign_byte(portal: Portal, prey: Prey) -> None:
     """P01: every page of my host, filled with the foreign tenant's ids."""
     paths = ["/", "/runs/", f"/runs/{prey.run}/", f"/agents/{prey.agent}/", f"/agents/{prey.agent}/?run={prey.run}",
-             f"/agents/{prey.agent}/?again={prey.run}", f"/runs/?cursor={prey.run}"]  # fmt: skip
+             f"/agents/{prey.agent}/?again={prey.run}", f"/runs/?cursor={prey.run}",
+             f"/runs/{prey.run}/document.docx", f"/runs/?who={prey.names[2]}", f"/runs/?q={prey.run}",
+             "/settings/usage/", "/settings/usage/usage.csv"]  # fmt: skip
     with pages.as_role(portal, MINE, "owner") as client:
         answers = {path: client.get(path) for path in paths}
     assert {path for path, answer in answers.items() if prey.canary in answer.text} == set()
     assert answers[f"/runs/{prey.run}/"].status_code == 404
+    assert answers[f"/runs/{prey.run}/document.docx"].status_code == 404
     assert {path for path, answer in answers.items() if answer.status_code >= 500} == set()
 
 
