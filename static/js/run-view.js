@@ -30,11 +30,13 @@ export class RunView {
     this.line = slot("ol", "steps", { "aria-label": "Steps of the run" });
     this.note = slot("div", "run-note");
     this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Result", hidden: true }, this.#tab("view", "Result"), this.#tab("raw", "Raw"));
+    // The parts of an answer are headings of the third level, whatever stands above it.
+    this.title = h("h2", { class: "visually-hidden" }, "Answer");
     this.body = slot("div", "run-body", { role: "tabpanel", "aria-label": "Result" });
     this.raw = slot("pre", "code code-wrap", { role: "tabpanel", "aria-label": "Raw result", tabindex: "0", hidden: true });
     this.foot = slot("div", "run-foot", { hidden: true });
     this.said = slot("p", "visually-hidden", { role: "status" });
-    this.element = h("section", { class: "run", "aria-label": "Run", tabindex: "-1" }, this.asked, h("div", { class: "card run-card" }, this.head, this.line, this.note, this.tabs, this.body, this.raw, this.foot, this.said));
+    this.element = h("section", { class: "run", "aria-label": "Run", tabindex: "-1" }, this.asked, h("div", { class: "card run-card" }, this.head, this.line, this.note, this.title, this.tabs, this.body, this.raw, this.foot, this.said));
     this.element.addEventListener("click", (event) => this.#clicked(event));
     this.tabs.addEventListener("keydown", (event) => {
       if (event.key === "ArrowLeft" || event.key === "ArrowRight") this.#choose(this.tab === "view" ? "raw" : "view", true);

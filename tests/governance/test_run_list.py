@@ -113,15 +113,7 @@ def test_page__address_that_means_nothing__says_so(portal: Portal, query: str) -
 
 
 @pytest.mark.parametrize(
-    "query",
-    [
-        "q=%00",
-        "status=%00&agent=%00",
-        "q=" + "x+" * 200,
-        "q=%ED%A0%80",
-        "status=nonsense",
-        f"who={UUID(int=7)}",
-    ],
+    "query", ["q=" + "x+" * 200, "q=%ED%A0%80", "status=nonsense", f"who={UUID(int=7)}", "agent=nonsense"]
 )
 def test_page__nothing_fits__teaches_instead_of_failing(portal: Portal, query: str) -> None:
     with pages.as_role(portal, "spare_0", "viewer") as client:
