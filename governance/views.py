@@ -32,6 +32,7 @@ from qualisys.text import unstorable
 from tenants import discovery
 from tenants.identity import Identity
 from tenants.models import User
+from tenants.pages import shell
 
 DEMO_FOLDER: Final = Path(settings.BASE_DIR) / "docs" / "demo"
 #: The documents that show an agent off. Nothing else of the folder is served.
@@ -239,6 +240,7 @@ def usage(request: HttpRequest) -> HttpResponse:
     """Show what the tenant's agents used in the last 30 days."""
     shown = _usage(request)
     context = {
+        **shell.beside(request, shell.USAGE),
         "usage": shown,
         "most": figures.compact(shown.most),
         "half": figures.compact(shown.most // 2),

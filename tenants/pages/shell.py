@@ -41,10 +41,12 @@ AGENTS = Entry("settings-agents", "Agents", "bot", "Organisation", "tenants.chan
 MEMBERS = Entry("settings-members", "Members", "users", "Organisation", "tenants.change_membership")
 KEYS = Entry("settings-keys", "API keys", "key-round", "Organisation", "tenants.change_apikey")
 
+#: The page is governance's: runs are counted there.
+USAGE = Entry("usage", "Usage", "gauge", "Organisation", "agents.view_executionlog")
 PROVIDER = Entry("settings-sign-in", "Sign-in", "lock", "Organisation", "tenants.change_identityprovider")
 
 #: In the order of the list. A page of another subject adds its line here.
-ENTRIES = (PROFILE, SECURITY, SESSIONS, AGENTS, MEMBERS, KEYS, PROVIDER)
+ENTRIES = (PROFILE, SECURITY, SESSIONS, AGENTS, USAGE, MEMBERS, KEYS, PROVIDER)
 
 
 def identity_of(request: HttpRequest) -> Identity:
@@ -73,6 +75,12 @@ def show(
     request: HttpRequest, entry: Entry, template: str, /, *, status: int = 200, **context: Any
 ) -> HttpResponse:
     """Return a settings page beside the list of those that the person may open."""
+    full = {**beside(request, entry), **context}
+    return render(request, f"tenants/settings/{template}.html", full, status=status)
+
+
+def beside(request: HttpRequest, entry: Entry) -> dict[str, Any]:
+    """Return what `tenants/settings/shell.html` shows beside a page: the list, and which page of it this is."""
     identity = identity_of(request)
     admitted = [
         each
@@ -89,8 +97,7 @@ def show(
             "is_current": each == entry,
         }
         groups.setdefault(each.group, []).append(item)
-    full = {"entry": entry, "groups": groups, **context}
-    return render(request, f"tenants/settings/{template}.html", full, status=status)
+    return {"entry": entry, "groups": groups}
 
 
 def refused_status(form: BaseForm, problem: Problem | None = None) -> int:
