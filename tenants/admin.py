@@ -20,11 +20,12 @@ from tenants import console_patterns as console_patterns
 from tenants import console_people as console_people
 from tenants import services, tasks
 from tenants.console_forms import NewTenantForm, TenantForm
+from tenants.console_support import SupportAdmin
 from tenants.models import Tenant, TenantStatus
 
 
 @admin.register(Tenant)
-class TenantAdmin(ServiceAdmin):
+class TenantAdmin(SupportAdmin, ServiceAdmin):
     """Client tenants. Deleting one is left to the command line, where it has to be spelled out."""
 
     audit_type = "tenant"
@@ -35,7 +36,7 @@ class TenantAdmin(ServiceAdmin):
     search_help_text = "Search by name, short name or host"
     list_before_template = "admin/tenants/requested.html"
     readonly_fields = ("standing", "slug", "hosts", "people", "created")
-    actions_detail = ("suspend", "activate")
+    actions_detail = ("read_prompt", "suspend", "activate")
     offers = {
         "suspend": lambda tenant: tenant.status == TenantStatus.ACTIVE,
         "activate": lambda tenant: tenant.status == TenantStatus.SUSPENDED,
