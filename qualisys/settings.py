@@ -288,6 +288,7 @@ UNFOLD: dict[str, Any] = {
                     _console_page("Members", "badge", "tenants_membership_changelist"),
                     _console_page("API keys", "key", "tenants_apikey_changelist"),
                     _console_page("Prompt patterns", "shield", "tenants_promptpattern_changelist"),
+                    _console_page("Identity providers", "passkey", "tenants_identityprovider_changelist"),
                 ],
             },
         ],

@@ -18,6 +18,7 @@ from qualisys.console import ServiceAdmin, Step, act
 from tenants import console_keys as console_keys
 from tenants import console_patterns as console_patterns
 from tenants import console_people as console_people
+from tenants import console_provider as console_provider
 from tenants import services, tasks
 from tenants.console_forms import NewTenantForm, TenantForm
 from tenants.console_support import SupportAdmin

@@ -15,6 +15,7 @@ _VIEW_PLATFORM: Final = frozenset(
         "tenants.view_membership",
         "tenants.view_apikey",
         "tenants.view_promptpattern",
+        "tenants.view_identityprovider",
         "audit.view_auditevent",
         # With a reason, and recorded: `tenants.overrides.services.read_for_support`.
         "tenants.view_tenantprompt",
@@ -34,6 +35,8 @@ _CHANGE_PLATFORM: Final = frozenset(
         "tenants.add_membership",
         "tenants.change_membership",
         "tenants.change_owner",
+        "tenants.add_identityprovider",
+        "tenants.change_identityprovider",
         "tenants.add_apikey",
         "tenants.change_apikey",
         "tenants.add_host",

@@ -20,7 +20,8 @@ from tests.portal import Portal
 
 LISTS = [
     "", "agents/agentdefinition/", "versions/agentversion/", "tenants/tenant/", "tenants/user/", "tenants/membership/",
-    "tenants/apikey/", "tenants/promptpattern/", "executions/", "live/", "trail/",
+    "tenants/apikey/", "tenants/promptpattern/", "tenants/identityprovider/",
+    "executions/", "live/", "trail/",
 ]  # fmt: skip
 AGENT = {
     "name": "Release notes", "description": "Writes them.", "phase": "custom", "tags": "docs, release",

@@ -11,7 +11,7 @@ from qualisys import roles
 from qualisys.console import ServiceForm
 from tenants import permissions
 from tenants.forms import email_field, name_field, password_field
-from tenants.signin.provider import Wanted
+from tenants.signin import provider
 
 _LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("", "Never"))
 _OVERLAPS = (("0", "At once"), ("1", "After an hour"), ("24", "After a day"), ("168", "After a week"))
@@ -132,14 +132,14 @@ class ProviderForm(ServiceForm):
         "Owners keep theirs for the day the provider fails.",
     )  # fmt: skip
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> provider.Wanted:
         """Return what was typed."""
         values = self.cleaned_data
-        return Wanted(
+        return provider.Wanted(
             issuer=values["issuer"].strip(),
             client_id=values["client_id"],
             client_secret=values["client_secret"],
-            domains=tuple(dict.fromkeys(values["domains"].lower().replace(",", " ").split())),
+            domains=provider.domains(values["domains"]),
             default_role=values["default_role"],
             is_required=values["is_required"],
         )

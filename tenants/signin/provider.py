@@ -68,6 +68,22 @@ def save(*, actor: Actor, wanted: Wanted) -> IdentityProvider:
     return row
 
 
+def ease(*, actor: Actor) -> None:
+    """Stop demanding the tenant's provider: passwords and passkeys are accepted beside it."""
+    check(actor, PERM)
+    with transaction.atomic():
+        row = IdentityProvider.objects.select_for_update().filter(tenant_id=tenancy.tenant().id).first()
+        if row is None:
+            raise Problem("not_found", "This organisation has no provider.")
+        row.is_required = False
+        row.save(update_fields=["is_required", "changed_at"])
+
+
+def domains(text: str) -> tuple[str, ...]:
+    """Return the domains that somebody typed, each once."""
+    return tuple(dict.fromkeys(text.lower().replace(",", " ").split()))
+
+
 def remove(*, actor: Actor) -> None:
     """Forget the tenant's provider: its members sign in with passwords and passkeys again."""
     check(actor, PERM)

@@ -27,8 +27,8 @@ OWN = {
     "agents": {"definitions", "gates", "partitions", "registry", "segments"},
     "versions": {"builtin", "registry", "rollout", "semver"},
     "tenants": {"authentication", "console_forms", "console_keys", "console_patterns", "console_people",
-                "console_support", "demo", "directory", "discovery", "effective", "identity", "keys", "permissions",
-                "schema", "seen", "sessions", "tokens"},
+                "console_provider", "console_support", "demo", "directory", "discovery", "effective", "identity",
+                "keys", "permissions", "schema", "seen", "sessions", "tokens"},
     "governance": {"console", "gates", "rendering", "sparks", "usage", "waiting"},
 }  # fmt: skip
 FORBIDDEN = {"utils", "helpers", "common", "core", "misc", "shared", "base_utils", "tools", "lib"}
