@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -62,16 +62,16 @@ def apart(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return pool.submit(call).result()
 
 
-def somebody(*args: Any, **kwargs: Any) -> Somebody:
-    return apart(somebody_here, *args, **kwargs)
+def somebody(tenant: tenancy.Tenant, role: str = "dev", *, name: str = "Somebody") -> Somebody:
+    return apart(somebody_here, tenant, role, name=name)
 
 
-def key_of(*args: Any, **kwargs: Any) -> tuple[Any, str]:
-    return apart(key_here, *args, **kwargs)
+def key_of(tenant: tenancy.Tenant, person: Somebody, name: str, scopes: list[str] | None = None) -> None:
+    apart(key_here, tenant, person.user, name, scopes)
 
 
-def with_factor(*args: Any, **kwargs: Any) -> Any:
-    return apart(with_factor_here, *args, **kwargs)
+def with_factor(user_id: UUID) -> None:
+    apart(with_factor_here, user_id)
 
 
 @pytest.fixture(autouse=True)
@@ -90,8 +90,8 @@ def owner(tenants: Tenants) -> Somebody:
         ("A very long name " * 6, "viewer"),
     ):
         somebody(home, role, name=name.strip())
-    key_of(home, person.user, "Build server", ["runs:write", "agents:read"])
-    key_of(home, person.user, "Nightly checks of the staging environment")
+    key_of(home, person, "Build server", ["runs:write", "agents:read"])
+    key_of(home, person, "Nightly checks of the staging environment")
     return person
 
 
