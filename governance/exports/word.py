@@ -22,6 +22,8 @@ CONTENT_TYPE: Final = "application/vnd.openxmlformats-officedocument.wordprocess
 LARGEST: Final = 300_000
 #: A list of objects becomes a table if it has no more fields than this and no longer texts; otherwise sections.
 COLUMNS, CELL = 6, 160
+#: Characters of a word or an id: a list of nothing longer stands in one line.
+SHORT: Final = 24
 #: The score that a dimension may reach.
 BEST: Final = 5
 #: Fields whose lines are kept as they are.
@@ -107,7 +109,7 @@ def _write_field(paper: Paper, key: str, value: Any, level: int) -> None:
         _write(paper, value, level + 1)
         return
     paragraph = paper.paragraph("Normal", f"{_label(key)}: ", "bold")
-    if isinstance(value, list) and value:
+    if isinstance(value, list) and any(len(_text(each)) > SHORT for each in value):
         _write_list(paper, value, level)
     elif isinstance(value, str) and _is_code(key, value):
         paper.code(_text(value))

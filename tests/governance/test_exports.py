@@ -26,7 +26,8 @@ RUN: dict[str, Any] = {
 }  # fmt: skip
 STORIES = {
     "summary": "Two\nlines",
-    "stories": [{"id": "US-1", "title": "Sign in", "as_a": "patient", "criteria": [{"given": "a", "then": "b"}]}],
+    "stories": [{"id": "US-1", "title": "Sign in", "as_a": "patient", "refs": ["REQ-1", "REQ-2"],
+                 "criteria": [{"given": "a", "then": "b"}]}],
     "quality": {"clarity": 4, "testability": 5, "size": 0, "total": 9, "verdict": "pass"},
     "check": {"code": "a;\nb;"},
 }  # fmt: skip
@@ -117,6 +118,7 @@ def test_word__stories_and_scores__are_headings_tables_and_bars() -> None:
     styles = {paragraph.text: paragraph.style.name for paragraph in told.paragraphs}
     assert styles["US-1 Sign in"] == "Heading 2"
     assert "As a: patient" in styles
+    assert "Refs: REQ-1, REQ-2" in styles
     assert "Summary: Two\nlines" in styles
     assert [cell.text for cell in told.tables[1].rows[1].cells] == ["Clarity", "4 / 5", "■■■■□"]
 
