@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orjson
 
+from benchmarks import resolve
 from benchmarks.cases import cases
 from benchmarks.load import WrongAnswerError
 from benchmarks.measure import measure
@@ -22,7 +23,7 @@ from qualisys.environment import ROOT
 RESULTS = ROOT / ".bench" / "latest.json"
 DOCS = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
-GROUPS = ("answers", "first", "chunks")
+GROUPS = ("answers", "first", "chunks", "resolving")
 
 
 def main() -> int:
@@ -53,6 +54,8 @@ def main() -> int:
                 patience=options.patience,
                 say=_say,
             )
+            if "resolving" in options.only:
+                results.resolving.update(resolve.figures(running, options.seconds))
     except WrongAnswerError as error:
         print(
             f"A request was answered wrongly, so nothing that was measured counts:\n{error}", file=sys.stderr

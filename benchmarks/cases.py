@@ -87,6 +87,15 @@ def target(case: Case, stage: Stage) -> Target:
     return Target(stage.bare_port, _request(stage.bare_port, path, asked), b'"status":"completed"', text)
 
 
+def detail(stage: Stage) -> Target:
+    """Return the request for an agent's page by API: its effective configuration, resolved and shown."""
+    key = {"X-API-Key": stage.demo["tenants"][TENANT]["api_key"]}
+    path = f"/api/v1/agents/{stage.agent(PLAIN)}"
+    lines = [f"GET {path} HTTP/1.1", f"host: {TENANT}.localhost:{stage.web_port}", "accept: */*"]
+    raw = "\r\n".join([*lines, *(f"{name}: {value}" for name, value in key.items()), "", ""]).encode()
+    return Target(stage.web_port, raw, b'"agent_id"')
+
+
 def _request(
     port: int, path: str, body: object, headers: dict[str, str] | None = None, host: str = "localhost"
 ) -> bytes:

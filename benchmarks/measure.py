@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -33,6 +33,8 @@ class Results:
     rounds: int
     seconds: float
     cases: dict[Case, Figures]
+    #: Microseconds of resolving a configuration, by `benchmarks.resolve`.
+    resolving: Figures = field(default_factory=dict)
 
     @property
     def strangers(self) -> float:
@@ -54,6 +56,7 @@ class Results:
             "seconds": self.seconds,
             "strangers": self.strangers,
             "cases": cases,
+            "resolving": self.resolving,
         }
 
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +45,7 @@ class Stage:
     demo: dict[str, Any]
     redis: redis.Redis
     processes: dict[str, int]
+    env: Mapping[str, str]
     _agents: dict[str, str] = field(default_factory=dict)
 
     def cpu(self, name: str) -> float:
@@ -114,7 +115,7 @@ def stage(cores: Sequence[int]) -> Iterator[Stage]:
         _wait(web_port, provider_port, bare_port)
         known = json.loads((environment.qualisys_home / demo.PENDING).read_text())
         client = redis.Redis.from_url(running.redis_url)
-        yield Stage(web_port, bare_port, provider_port, known, client, processes)
+        yield Stage(web_port, bare_port, provider_port, known, client, processes, web.env)
 
 
 @contextmanager
