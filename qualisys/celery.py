@@ -26,6 +26,8 @@ app.conf.update(
     broker_transport_options={"visibility_timeout": 7200},
     task_ignore_result=True,
     worker_hijack_root_logger=False,
+    # The demo prints mails; a line of JSON is no place to read one.
+    worker_redirect_stdouts=False,
     beat_schedule={
         "log partitions": {"task": "governance.ensure_partitions", "schedule": crontab(minute=7, hour="*/6")},
         "lost runs": {"task": "governance.mend_runs", "schedule": 60.0},

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
 import redis
+from django.conf import settings
 
-from qualisys import redis as qredis
 from qualisys.problems import Problem
 
 #: Sign-ins a minute for one e-mail address, and for one client address.
@@ -38,6 +39,12 @@ class _Limit:
     seconds: int
 
 
+@functools.cache
+def _client() -> redis.Redis:
+    # Impatient: who waits here holds a database thread, and a frozen Redis is not worth one.
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5)
+
+
 def slow_down(*, host: str, email: str) -> None:
     """Count a sign-in; raise `rate_limited` above what a person needs, `guard_unavailable` where nobody counts."""
     _count(_Limit(_email(email), PER_EMAIL, _MINUTE), _Limit(_host(host), PER_HOST, _MINUTE))
@@ -56,7 +63,7 @@ def slow_down_person(user_id: UUID, what: str) -> None:
 def forgive(user_id: UUID, what: str) -> None:
     """Forget the tries of somebody who got it right."""
     try:
-        qredis.sync_client().delete(_person(user_id, what))
+        _client().delete(_person(user_id, what))
     except redis.RedisError:
         return
 
@@ -73,7 +80,7 @@ def _count(*limits: _Limit) -> None:
     keys = [limit.key for limit in limits]
     values = [value for limit in limits for value in (limit.most, limit.seconds)]
     try:
-        wait: int = qredis.sync_client().eval(_COUNT, len(keys), *keys, *values)
+        wait: int = _client().eval(_COUNT, len(keys), *keys, *values)
     except redis.RedisError as error:
         detail = "Signing in is paused: the guard does not answer. Try again in a few seconds."
         raise Problem("guard_unavailable", detail, headers={"Retry-After": "2"}) from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import statistics
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 from django.contrib.auth import authenticate
 from django.contrib.auth.hashers import make_password
 
@@ -44,10 +44,19 @@ def stored(person: Somebody) -> User:
         return User.objects.get(pk=person.user.pk)
 
 
-def test_brake__without_redis__refuses_politely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qredis, "sync_client", lambda: redis.Redis(port=1))
-    with pytest.raises(Problem) as refused:
-        brake.slow_down(host="192.0.2.1", email="a@b.example")
+@pytest.mark.parametrize("state", ["dead", "frozen"])
+def test_brake__without_redis__refuses_politely_and_soon(
+    monkeypatch: pytest.MonkeyPatch, state: str, settings: Any
+) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        settings.REDIS_URL = f"redis://127.0.0.1:{1 if state == 'dead' else deaf.getsockname()[1]}/0"
+        monkeypatch.setattr(brake, "_client", brake._client.__wrapped__)
+        began = time.perf_counter()
+        with pytest.raises(Problem) as refused:
+            brake.slow_down(host="192.0.2.1", email="a@b.example")
+        assert time.perf_counter() - began < 2
     assert (refused.value.code, refused.value.headers) == ("guard_unavailable", {"Retry-After": "2"})
 
 
