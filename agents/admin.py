@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from agents import console_models as console_models
 from agents import services
 from agents.forms import AgentForm
 from agents.models import AgentDefinition

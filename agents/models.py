@@ -58,6 +58,23 @@ class AgentDefinition(models.Model):
         return self.name
 
 
+class ModelOffer(models.Model):
+    """A model that tenants may choose; while a provider has none, they may choose any of it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    provider = models.CharField(max_length=50)
+    model = models.CharField(max_length=100)
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["provider", "model"]
+        constraints = [models.UniqueConstraint(fields=["provider", "model"], name="modeloffer_once")]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.model}"
+
+
 class RunStatus(models.TextChoices):
     """How an execution ended, in the log's words."""
 

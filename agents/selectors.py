@@ -11,7 +11,7 @@ from django.db import connections
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from agents.models import AgentDefinition
+from agents.models import AgentDefinition, ModelOffer
 from qualisys.problems import Problem
 
 
@@ -32,6 +32,12 @@ def get_agent(agent_id: str, *, lock: bool = False) -> AgentDefinition:
 def agent_not_found(agent_id: str) -> Problem:
     """Return the one answer for missing, disabled and invisible agents alike."""
     return Problem("agent_not_found", f"There is no agent '{agent_id[:100]}' that you can use.")
+
+
+def offered_models(provider: str) -> list[str]:
+    """Return the models of a provider that tenants may choose; none means any."""
+    rows = ModelOffer.objects.filter(provider=provider, enabled=True)
+    return list(rows.values_list("model", flat=True))
 
 
 _METRICS = """

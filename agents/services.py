@@ -7,12 +7,13 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from agents import definitions, selectors
-from agents.models import AgentDefinition
+from agents import definitions, providers, selectors
+from agents.models import AgentDefinition, ModelOffer
 from qualisys import audit, cache
 from qualisys.access import Actor, check
 from qualisys.events import emit
-from qualisys.problems import Problem
+from qualisys.problems import Problem, invalid
+from qualisys.text import unstorable
 
 
 def create_agent(*, actor: Actor, definition: definitions.Definition) -> AgentDefinition:
@@ -56,6 +57,30 @@ def set_enabled(*, actor: Actor, agent_id: str, enabled: bool, reason: str = "")
             emit(f"agent.{'enabled' if enabled else 'disabled'}", {"agent_id": agent_id, "reason": reason})
     _announce()
     return row
+
+
+def offer_model(*, actor: Actor, provider: str, model: str) -> ModelOffer:
+    """Let tenants choose a model of a provider; the first one of it ends the free choice."""
+    check(actor, "agents.add_modeloffer")
+    if provider not in providers.known():
+        raise invalid("provider", "provider", f"Use one of {', '.join(providers.known())}.")
+    if not model.strip() or len(model) > 100 or unstorable(model):
+        raise invalid("model", "length", "Name the model as its provider does, in up to 100 characters.")
+    try:
+        with transaction.atomic():
+            return ModelOffer.objects.create(provider=provider, model=model.strip())
+    except IntegrityError as error:
+        raise Problem("conflict", f"{provider} {model.strip()} is in the list already.") from error
+
+
+def set_offer_enabled(*, actor: Actor, row: ModelOffer, enabled: bool, reason: str = "") -> ModelOffer:
+    """Withdraw an offer, or renew it; overrides that are saved already keep their model."""
+    check(actor, "agents.change_modeloffer")
+    with transaction.atomic(), audit.because(reason):
+        locked = ModelOffer.objects.select_for_update().get(pk=row.pk)
+        locked.enabled = enabled
+        locked.save(update_fields=["enabled"])
+    return locked
 
 
 def _announce() -> None:

@@ -274,6 +274,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _console_page("Dashboard", "monitoring", "index"),
                     _console_page("Agents", "smart_toy", "agents_agentdefinition_changelist"),
+                    _console_page("Model offers", "tune", "agents_modeloffer_changelist"),
                     _console_page("Versions", "history", "versions_agentversion_changelist"),
                     _console_page("Live runs", "bolt", "live", "agents.view_executionlog"),
                     _console_page("Execution log", "receipt_long", "executions", "agents.view_executionlog"),

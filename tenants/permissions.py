@@ -8,6 +8,7 @@ _VIEW_PLATFORM: Final = frozenset(
     {
         "agents.view_agentdefinition",
         "agents.view_executionlog",
+        "agents.view_modeloffer",
         "versions.view_agentversion",
         "tenants.view_tenant",
         "tenants.view_host",
@@ -26,6 +27,8 @@ _CHANGE_PLATFORM: Final = frozenset(
         "agents.add_agentdefinition",
         "agents.change_agentdefinition",
         "agents.delete_agentdefinition",
+        "agents.add_modeloffer",
+        "agents.change_modeloffer",
         "versions.add_agentversion",
         "versions.change_agentversion",
         "tenants.add_tenant",

@@ -20,7 +20,7 @@ from tests.portal import Portal
 
 LISTS = [
     "", "agents/agentdefinition/", "versions/agentversion/", "tenants/tenant/", "tenants/user/", "tenants/membership/",
-    "tenants/apikey/", "tenants/promptpattern/", "tenants/identityprovider/",
+    "tenants/apikey/", "tenants/promptpattern/", "agents/modeloffer/", "tenants/identityprovider/",
     "executions/", "live/", "trail/",
 ]  # fmt: skip
 AGENT = {

@@ -104,10 +104,17 @@ def history(tenant_id: UUID, agent_id: str) -> list[dict[str, Any]]:
             "reason": row.reason,
             "base_version": row.base_version,
             "config": row.config,
+            "prompt_diff": _prompt_diff(row.config, before.config if before else None),
             "changed": _changed(row.config, before.config if before else None),
         }
         for row, before in zip_longest(rows, rows[1:])
     ][:SHOWN]
+
+
+def _prompt_diff(now: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> list[str]:
+    """Return how the instructions differ from the revision before, as lines of a unified diff without its head."""
+    old, new = (((state or {}).get("custom_prompt") or "").splitlines() for state in (before, now))
+    return [line for line in unified_diff(old, new, lineterm="", n=1) if not line.startswith(("---", "+++"))]
 
 
 def _changed(now: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> list[str]:

@@ -33,7 +33,7 @@ def check_wishes(tenant: tenancy.Tenant, agent: AgentDefinition, wishes: Wishes)
     if wishes.custom_prompt is not None:
         rules.checked(wishes.custom_prompt)
     _check_replace(tenant, wishes)
-    _check_model(wishes)
+    _check_model(agent, wishes)
     settled = _settled(tenant, agent, Override(wishes, revision=1))
     _check_pin(settled, wishes)
     _check_template(settled, wishes)
@@ -198,7 +198,7 @@ def _check_replace(tenant: tenancy.Tenant, wishes: Wishes) -> None:
         raise Problem("replace_not_acknowledged", detail)
 
 
-def _check_model(wishes: Wishes) -> None:
+def _check_model(agent: AgentDefinition, wishes: Wishes) -> None:
     name = wishes.llm_provider_override
     usable = providers.usable()
     if name is not None and name not in usable:
@@ -206,6 +206,15 @@ def _check_model(wishes: Wishes) -> None:
             "llm_provider_override",
             "provider",
             f"'{name[:50]}' is not set up here; use one of {', '.join(usable)}.",
+        )
+    if name is None and wishes.llm_model_override is None:
+        return
+    offered = agents.offered_models(name or agent.llm_provider)
+    if offered and (wishes.llm_model_override or agent.llm_model) not in offered:
+        raise invalid(
+            "llm_model_override",
+            "model",
+            f"Your platform offers {', '.join(offered[:20])} of {name or agent.llm_provider}.",
         )
 
 

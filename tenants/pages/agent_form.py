@@ -95,7 +95,10 @@ class OverrideForm(ServiceForm):
             ("", f"As the agent: {agent.llm_provider}"),
             *((name, name) for name in providers.usable()),
         ]
-        fields["llm_model_override"].widget.attrs["placeholder"] = f"As the agent: {agent.llm_model}"
+        fields["llm_model_override"].widget.attrs |= {
+            "placeholder": f"As the agent: {agent.llm_model}",
+            "list": "offered-models",
+        }
         fields["max_tokens_override"].widget.attrs["placeholder"] = (
             f"As the agent: {agent.max_tokens_per_invocation:,}"
         )

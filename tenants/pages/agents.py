@@ -10,6 +10,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from agents.selectors import offered_models
 from qualisys import tenancy
 from qualisys.icons import icon_of
 from qualisys.problems import Problem
@@ -82,7 +83,8 @@ def agent(request: HttpRequest, agent_id: str) -> HttpResponse:
     shown, _ = selectors.show_config(tenant, row)
     return show(
         request, AGENTS, "agent", status=refused_status(form, refusal), form=form, agent=row, override=override,
-        settled=settled, config=shown, fields=_fields(shown["effective"]), tokens=rules.estimate(settled.system_prompt),
+        settled=settled, config=shown, fields=_fields(shown["effective"]), offered=offered_models(settled.provider),
+        tokens=rules.estimate(settled.system_prompt),
     )  # fmt: skip
 
 

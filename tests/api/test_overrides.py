@@ -7,6 +7,10 @@ from uuid import uuid4
 
 import pytest
 
+from agents import services as agents
+from qualisys import tenancy
+from tests.connections import app_role, as_platform, column
+from tests.people import SYSTEM
 from tests.portal import Portal, Scripted, wait_for
 from tests.sse import Stream
 
@@ -245,6 +249,35 @@ def test_model_and_cap__are_what_the_provider_is_asked(portal: Portal, echo: Scr
             3,
             "badge",
         )
+
+
+def test_model__that_the_platform_does_not_offer__refused(portal: Portal, database: None) -> None:
+    """AC5: while a provider has offers, tenants choose among them; without any, freely."""
+    agent_id, model = portal.register(llm_provider="vllm"), f"offered-{uuid4().hex[:8]}"
+    assert put(portal, agent_id, llm_model_override="anything").status_code == 200
+    with tenancy.use(tenancy.platform("tests")):
+        offer = agents.offer_model(actor=SYSTEM, provider="vllm", model=model)
+    try:
+        refused = put(portal, agent_id, llm_model_override="anything")
+        assert refused.json()["errors"][0]["field"] == "llm_model_override"
+        assert put(portal, agent_id, llm_model_override=model).status_code == 200
+    finally:
+        with tenancy.use(tenancy.platform("tests")):
+            agents.set_offer_enabled(actor=SYSTEM, row=offer, enabled=False)
+
+
+def test_table__is_one_row_per_tenant_and_agent_and_isolated(
+    portal: Portal, echo: Scripted, database: None
+) -> None:
+    """AC1: in the public schema, unique, and nobody else's rows."""
+    put(portal, echo.agent_id, custom_tags=["a"])
+    put(portal, echo.agent_id, custom_tags=["b"])
+    query = "SELECT count(*) FROM public.tenant_agent_configs WHERE agent_id = %s"
+    with as_platform() as connection:
+        assert column(connection, query, echo.agent_id) == [1]
+        tenant = column(connection, "SELECT id::text FROM tenants_tenant WHERE schema_name = 'acme'")[0]
+    with app_role(app__tenant_id=tenant) as connection:
+        assert column(connection, query, echo.agent_id) == [0]
 
 
 def test_pin__holds_its_version(portal: Portal, echo: Scripted) -> None:

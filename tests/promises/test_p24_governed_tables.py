@@ -32,6 +32,7 @@ Tenants = dict[str, tenancy.Tenant]
 #: Governed tables and what their rows are called in the trail.
 GOVERNED = {
     "agent_definitions": "agent",
+    "agents_modeloffer": "model_offer",
     "agent_versions": "version",
     "tenant_agent_configs": "agent_config",
     "tenants_apikey": "api_key",
@@ -141,6 +142,11 @@ def change_config(tenants: Tenants) -> None:
         overrides.reset_config(actor=SYSTEM, tenant=home, agent_id=agent_id)
 
 
+def change_offer(tenants: Tenants) -> None:
+    row = agents.offer_model(actor=SYSTEM, provider="vllm", model=f"m-{uuid4().hex}")
+    agents.set_offer_enabled(actor=SYSTEM, row=row, enabled=False, reason="a drill")
+
+
 def change_pattern(tenants: Tenants) -> None:
     name = f"drill-{uuid4().hex[:8]}"
     row = prompts.create_pattern(actor=SYSTEM, name=name, family="other", pattern="drill [0-9]{40}")
@@ -191,6 +197,7 @@ CHANGES: dict[str, tuple[Callable[[Tenants], None], set[str]]] = {
     "agent": (change_agent, {"agent.created", "agent.changed"}),
     "version": (change_version, {"version.created", "version.changed"}),
     "api_key": (change_key, {"api_key.created", "api_key.changed"}),
+    "model_offer": (change_offer, {"model_offer.created", "model_offer.changed"}),
     "agent_config": (
         change_config,
         {"agent_config.created", "agent_config.changed", "agent_config.deleted"},

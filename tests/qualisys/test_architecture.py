@@ -24,7 +24,7 @@ GUESSED = {
 }  # fmt: skip
 #: What an app has beyond that, because its subject has such a part: a noun each.
 OWN = {
-    "agents": {"definitions", "gates", "partitions", "registry", "segments"},
+    "agents": {"console_models", "definitions", "gates", "partitions", "registry", "segments"},
     "versions": {"builtin", "registry", "rollout", "semver"},
     "tenants": {"authentication", "console_forms", "console_keys", "console_patterns", "console_people",
                 "console_provider", "console_support", "demo", "directory", "discovery", "effective", "identity",
