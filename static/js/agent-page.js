@@ -69,11 +69,8 @@ function send(body, files) {
 if (composer) {
   const input = find("input");
   const attachments = new Attachments({ drop: find("drop"), input: find("files"), list: find("chips"), types: agent.input_types, refuse });
-  const draft = sessionStorage.getItem("draft");
-  sessionStorage.removeItem("draft");
-  if (draft && !input.value) input.value = draft;
-  // What was written goes along to the agent that is chosen instead.
-  for (const link of document.querySelectorAll("[data-choose]")) link.addEventListener("click", () => input.value.trim() && sessionStorage.setItem("draft", input.value));
+  input.value ||= takenAlong();
+  for (const link of document.querySelectorAll("[data-choose]")) link.addEventListener("click", (event) => takeAlong(event, input.value));
 
   composer.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -117,6 +114,26 @@ if (composer) {
     }
   });
   settle();
+}
+
+/** Keep what was written for the agent that is chosen instead, in this tab. */
+function takeAlong(event, text) {
+  if (event.ctrlKey || event.metaKey || event.shiftKey || !text.trim()) return;
+  try {
+    sessionStorage.setItem("draft", text);
+  } catch {
+    // Storage may be forbidden, or the text too long for it.
+  }
+}
+
+function takenAlong() {
+  try {
+    const text = sessionStorage.getItem("draft");
+    sessionStorage.removeItem("draft");
+    return text ?? "";
+  } catch {
+    return "";
+  }
 }
 
 async function demoFile(name) {

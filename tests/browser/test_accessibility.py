@@ -25,6 +25,16 @@ def test_axe__page_with_a_fault__is_noticed(open_page: Open) -> None:
     assert [found.split(":")[0] for found in violations(page)] == ["button-name (critical)"]
 
 
+def test_policy__script_in_a_page__does_not_run(open_page: Open, complaints: list[str]) -> None:
+    page = open_page("/settings/usage/", role="owner")
+    page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))"
+    )
+    assert page.evaluate("window.ran") is None
+    assert any("Content Security Policy" in complaint for complaint in complaints)
+    complaints.clear()
+
+
 @pytest.mark.parametrize("path", ["/", "/?q=no+agent+is+called+this", "/agents/baconsultant/", "/runs/",
                                   "/runs/?status=queued", "/agents/no-such-agent/", "/settings/usage/"])  # fmt: skip
 def test_page__as_the_owner__has_no_violation(open_page: Open, path: str) -> None:
