@@ -30,6 +30,7 @@ from qualisys.schemas import REFUSALS, Page
 from tenants import discovery, effective
 from tenants.identity import Identity
 from tenants.overrides import services as overrides
+from tenants.overrides.checks import check_wishes
 from tenants.overrides.merge import Override
 from tenants.overrides.wishes import Wishes
 
@@ -212,7 +213,7 @@ async def try_config(request: HttpRequest, agent_id: str, body: TrialIn) -> Http
 
 
 def _check_draft(tenant: tenancy.Tenant, agent_id: str, wishes: Wishes) -> None:
-    overrides.check_wishes(tenant, overrides.enabled_agent(agent_id), wishes)
+    check_wishes(tenant, overrides.enabled_agent(agent_id), wishes)
 
 
 async def _stream(identity: Identity, run_id: UUID, position: int) -> EventStream:

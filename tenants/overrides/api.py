@@ -16,7 +16,7 @@ from qualisys.schemas import REFUSALS, Page
 from tenants import directory
 from tenants.identity import Identity
 from tenants.models import Tenant
-from tenants.overrides import registry, selectors, services
+from tenants.overrides import checks, registry, selectors, services
 from tenants.overrides.merge import NO_OVERRIDE, Override
 from tenants.overrides.schemas import (
     ConfigIn,
@@ -133,7 +133,7 @@ async def preview_config(request: HttpRequest, agent_id: str, body: ConfigIn) ->
         tenant, agent = tenancy.tenant(), services.enabled_agent(agent_id)
         wishes, problem = body.wishes(), None
         try:
-            settled = services.check_wishes(tenant, agent, wishes)
+            settled = checks.check_wishes(tenant, agent, wishes)
         except Problem as error:
             problem = error.document()
             # A pin that is wrong falls back; everything else can be shown as it would read.
