@@ -39,6 +39,7 @@ class TenantAdmin(SupportAdmin, ServiceAdmin):
     readonly_fields = ("standing", "slug", "hosts", "people", "created")
     actions_detail = ("read_prompt", "suspend", "activate")
     offers = {
+        "read_prompt": lambda tenant: True,
         "suspend": lambda tenant: tenant.status == TenantStatus.ACTIVE,
         "activate": lambda tenant: tenant.status == TenantStatus.SUSPENDED,
     }

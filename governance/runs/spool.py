@@ -122,6 +122,9 @@ def write(rows: Sequence[Row]) -> None:
     by_tenant: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         row["tokens_used"] = row["input_tokens"] + row["output_tokens"]
+        # An entry may be of a process that was older than these columns.
+        row.setdefault("config_revision", 0)
+        row.setdefault("prompt_hash", "")
         row["title"] = row["input"].strip().splitlines()[0][:200] if row["input"].strip() else ""
         by_tenant[row["tenant_id"]].append(row)
     with tenancy.use(tenancy.platform("write the execution log")), transaction.atomic():

@@ -16,7 +16,7 @@ from tests.portal import Portal
 
 pytestmark = pytest.mark.browser
 
-TENANT = "spare_3"
+TENANT = "spare_1"
 AGENTS = (
     "baconsultant",
     "qaconsultant",

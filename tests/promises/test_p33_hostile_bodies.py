@@ -32,6 +32,14 @@ VERSION = {
     "rollout_percentage": 0,
 }
 
+CONFIG = {
+    "custom_prompt": "Number every requirement and keep the wording of the standard throughout.",
+    "prompt_override_mode": "append", "acknowledge_replace": False, "custom_output_template": {"a": 1},
+    "approval_workflow_override": {"gates": [{"name": "legal", "approvers": ["owner"]}]}, "max_tokens_override": 100,
+    "llm_provider_override": "openai", "llm_model_override": "any", "pinned_version": "1.0.0", "custom_tags": ["tag"],
+    "metadata": {"a": 1}, "reason": "x",
+}  # fmt: skip
+
 #: Every route that takes a body, with a good one; agents and runs are filled in.
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/auth/token"): {"email": "a@b.example", "password": "x", "tenant": "acme", "otp": "1"},
@@ -45,6 +53,11 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         "status": "active",
         "reason": "x",
     },
+    ("PUT", "/tenant/agents/{agent_id}/config"): CONFIG,
+    ("POST", "/tenant/agents/{agent_id}/config/preview"): CONFIG,
+    ("POST", "/tenant/agents/{agent_id}/config/trial"): {"config": CONFIG, "input": "x"},
+    ("POST", "/tenant/agents/{agent_id}/config/restore"): {"revision": 1, "reason": "x"},
+    ("POST", "/tenant/agents/{agent_id}/config/accept"): {},
     ("POST", "/agents/{agent_id}/runs"): RUN,
     ("POST", "/agents/{agent_id}/stream"): RUN,
     ("POST", "/runs/{run_id}/cancel"): {},

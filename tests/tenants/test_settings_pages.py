@@ -20,10 +20,11 @@ pytestmark = pytest.mark.usefixtures("database")
 Tenants = dict[str, tenancy.Tenant]
 
 OWN = {"Profile", "Security", "Sessions"}
-MANAGED = {"Members", "API keys"}
-LISTED = {"owner": OWN | MANAGED | {"Sign-in"}, "admin": OWN | MANAGED}
+MANAGED = {"Agents", "Usage", "Members", "API keys"}
+LISTED = {"owner": OWN | MANAGED | {"Sign-in"}, "admin": OWN | MANAGED, "qa_automation": OWN | {"Usage"}}
 PATHS = {
-    "Profile": "profile/", "Security": "security/", "Sessions": "sessions/", "Members": "members/",
+    "Profile": "profile/", "Security": "security/", "Sessions": "sessions/", "Agents": "agents/",
+    "Usage": "usage/", "Members": "members/",
     "API keys": "keys/", "Sign-in": "sign-in/",
 }  # fmt: skip
 
