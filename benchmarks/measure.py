@@ -39,7 +39,7 @@ class Results:
     @property
     def strangers(self) -> float:
         """The share of the machine that other programs took meanwhile, 0 to 1."""
-        return median(figures["strangers"] for figures in self.cases.values())
+        return median([figures["strangers"] for figures in self.cases.values()] or [0.0])
 
     def of(self, *args: Any, **kwargs: Any) -> Figures | None:
         """Return the figures of `Case(...)`, or None where it was not measured."""
