@@ -207,6 +207,8 @@ def test_member__deactivated__comes_back_by_undo(entered: Any, tenants: Tenants)
 def test_key__created__is_shown_once(entered: Any) -> None:
     page = entered("/settings/keys/")
     page.get_by_role("link", name="New key").click()
+    # The field takes the focus by itself, a moment after the page has come.
+    expect(page.get_by_label("Name")).to_be_focused()
     page.keyboard.type("Deployment")
     page.get_by_label("See agents and their metrics").check()
     page.keyboard.press("Enter")
