@@ -28,7 +28,7 @@ from qualisys.database.threads import in_thread
 from qualisys.problems import Problem, invalid
 from qualisys.schemas import REFUSALS, Page
 from tenants import discovery, effective
-from tenants.identity import Identity
+from tenants.identity import Identity, identity_of
 from tenants.overrides import services as overrides
 from tenants.overrides.checks import check_wishes
 from tenants.overrides.merge import Override
@@ -69,11 +69,6 @@ _SSE = {
 }
 
 
-def _identity(request: HttpRequest) -> Identity:
-    identity: Identity = request.identity  # type: ignore[attr-defined]
-    return identity
-
-
 @agents.get(
     "",
     response={200: Page[AgentCard], **REFUSALS},
@@ -81,7 +76,7 @@ def _identity(request: HttpRequest) -> Identity:
 )
 async def discover(request: HttpRequest, tag: Query[list[str]] = []) -> dict[str, Any]:  # noqa: B006
     """List the agents you may see, by name."""
-    return {"items": await discovery.discover(_identity(request), tag), "next_cursor": None}
+    return {"items": await discovery.discover(identity_of(request), tag), "next_cursor": None}
 
 
 @agents.get(
@@ -91,7 +86,7 @@ async def discover(request: HttpRequest, tag: Query[list[str]] = []) -> dict[str
 )
 async def get_agent(request: HttpRequest, agent_id: str) -> dict[str, Any]:
     """Describe one agent you may see."""
-    identity = _identity(request)
+    identity = identity_of(request)
     agent = await effective.visible(identity, agent_id)
     found = await discovery.card(identity, agent)
     if found is None:
@@ -114,7 +109,7 @@ async def get_agent(request: HttpRequest, agent_id: str) -> dict[str, Any]:
 )
 async def metrics(request: HttpRequest, agent_id: str) -> dict[str, Any]:
     """Show the last 24 hours of an agent in your organisation, by version."""
-    await effective.visible(_identity(request), agent_id)
+    await effective.visible(identity_of(request), agent_id)
     rows = await in_thread(agent_selectors.metrics_by_version, agent_id, tenancy.tenant().id)
     return {"agent_id": agent_id, "versions": rows}
 
@@ -126,7 +121,7 @@ async def metrics(request: HttpRequest, agent_id: str) -> dict[str, Any]:
 )
 async def create_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpResponse:
     """Run an agent. Answers 201 when finished, 202 with `Location` when it takes longer than `Prefer: wait`."""
-    identity = _identity(request)
+    identity = identity_of(request)
     wait = _preferred_wait(request)
     asked = await _request(identity, agent_id, body)
     if wait == 0:
@@ -188,7 +183,7 @@ async def _watched(request: HttpRequest, execution: Execution, wait: int) -> Non
 )
 async def stream_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpResponse:
     """Run an agent and follow it as server-sent events."""
-    identity = _identity(request)
+    identity = identity_of(request)
     if (joined := getattr(request, "continued_run", None)) is not None:
         return await _stream(identity, joined, 0)
     execution = await start(identity, agent_id, await _request(identity, agent_id, body), mode="stream")
@@ -203,7 +198,7 @@ async def stream_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpRe
 )
 async def try_config(request: HttpRequest, agent_id: str, body: TrialIn) -> HttpResponse:
     """Run an agent under a draft of its configuration, before saving it: governed, logged and charged as any run."""
-    identity, tenant = _identity(request), tenancy.tenant()
+    identity, tenant = identity_of(request), tenancy.tenant()
     agent = await effective.visible(identity, agent_id, even_off=True)
     wishes = body.config.wishes().model_copy(update={"enabled": True})
     await in_thread(_check_draft, tenant, agent_id, wishes)
@@ -234,7 +229,7 @@ async def stream_for_event_source(
     conversation_id: UUID | None = None,
 ) -> HttpResponse:
     """Run an agent from an EventSource; a reconnect attaches to the run it began, and never starts another."""
-    identity = _identity(request)
+    identity = identity_of(request)
     if last := request.headers.get("Last-Event-ID"):
         run_id, position = _position(last)
         run = await selectors.get_run(identity, run_id)
@@ -291,7 +286,7 @@ async def list_runs(
 ) -> dict[str, Any]:
     """List the runs you may see, newest first."""
     filters = selectors.Filters(agent_id=agent_id, status=status)
-    return await selectors.list_runs(_identity(request), filters=filters, cursor=cursor, limit=limit)
+    return await selectors.list_runs(identity_of(request), filters=filters, cursor=cursor, limit=limit)
 
 
 @runs.get(
@@ -299,7 +294,7 @@ async def list_runs(
 )
 async def get_run(request: HttpRequest, run_id: UUID) -> dict[str, Any]:
     """Show one run."""
-    return await selectors.get_run(_identity(request), run_id)
+    return await selectors.get_run(identity_of(request), run_id)
 
 
 @runs.get(
@@ -315,7 +310,7 @@ async def attach(request: HttpRequest, run_id: UUID) -> HttpResponse:
         of, position = _position(last)
         if of != run_id:
             raise invalid("Last-Event-ID", "run", "This id belongs to another run.")
-    return await _stream(_identity(request), run_id, position)
+    return await _stream(identity_of(request), run_id, position)
 
 
 @runs.post(
@@ -325,7 +320,7 @@ async def attach(request: HttpRequest, run_id: UUID) -> HttpResponse:
 )
 async def cancel_run(request: HttpRequest, run_id: UUID) -> Status[Any]:
     """Ask a run to stop; your own, or any as an administrator."""
-    identity = _identity(request)
+    identity = identity_of(request)
     run = await selectors.get_run(identity, run_id)
     if run["user_id"] != str(identity.user_id):
         check(identity, "governance.change_run")
@@ -341,4 +336,4 @@ async def cancel_run(request: HttpRequest, run_id: UUID) -> Status[Any]:
 )
 async def get_conversation(request: HttpRequest, conversation_id: UUID) -> dict[str, Any]:
     """Show a conversation with its runs."""
-    return await selectors.get_conversation(_identity(request), conversation_id)
+    return await selectors.get_conversation(identity_of(request), conversation_id)

@@ -30,7 +30,7 @@ from qualisys.problems import Problem, invalid
 from qualisys.roles import LABELS
 from qualisys.text import unstorable
 from tenants import discovery
-from tenants.identity import Identity
+from tenants.identity import Identity, identity_of
 from tenants.models import User
 from tenants.pages import shell
 
@@ -49,16 +49,11 @@ DEMO_DOCUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
 LATEST, PAGE = 5, 30
 
 
-def _identity(request: HttpRequest) -> Identity:
-    identity: Identity = request.identity  # type: ignore[attr-defined]
-    return identity
-
-
 @login_required
 @require_safe
 def agents(request: HttpRequest) -> HttpResponse:
     """Show the agents the member may see, filtered by `?q=` and `?tag=`, and the latest runs."""
-    identity = _identity(request)
+    identity = identity_of(request)
     cards = async_to_sync(discovery.discover)(identity)
     wanted, tags = request.GET.get("q", "")[:200], set(request.GET.getlist("tag"))
     for card in cards:
@@ -87,7 +82,7 @@ def agents(request: HttpRequest) -> HttpResponse:
 @require_safe
 def agents_health(request: HttpRequest) -> HttpResponse:
     """Show the last 24 hours of every visible agent, as pieces that find their own cards."""
-    identity = _identity(request)
+    identity = identity_of(request)
     check(identity, "agents.view_executionlog")
     cards = async_to_sync(discovery.discover)(identity)
     return render(request, "governance/health.html", {"sparks": sparks([card["agent_id"] for card in cards])})
@@ -97,7 +92,7 @@ def agents_health(request: HttpRequest) -> HttpResponse:
 @require_safe
 def agent(request: HttpRequest, agent_id: str) -> HttpResponse:
     """Show one agent: its form, `?run=` with the conversation it belongs to, or the text of `?again=`."""
-    identity = _identity(request)
+    identity = identity_of(request)
     check(identity, "agents.view_agentdefinition")
     found = async_to_sync(api.get_agent)(request, agent_id)
     thread = async_to_sync(_thread)(identity, agent_id, request.GET.get("run", ""))
@@ -145,7 +140,7 @@ async def _thread(identity: Identity, agent_id: str, run_id: str) -> list[dict[s
 @require_safe
 def runs(request: HttpRequest) -> HttpResponse:
     """List runs, newest first, filtered by `?agent=`, `?status=`, `?who=` (a person's id) and `?q=` (words)."""
-    identity = _identity(request)
+    identity = identity_of(request)
     check(identity, "governance.view_run")
     chosen = {name: _asked_for(request, name) for name in ("agent", "status", "who", "q")}
     filters = Filters(chosen["agent"] or None, chosen["status"] or None, _person(chosen["who"]), chosen["q"])
@@ -204,7 +199,7 @@ def _people(identity: Identity, chosen: UUID | None) -> list[tuple[str, str]]:
 @require_safe
 def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Show one run, ended or under way."""
-    identity = _identity(request)
+    identity = identity_of(request)
     check(identity, "governance.view_run")
     found = async_to_sync(selectors.get_run)(identity, run_id)
     cards = async_to_sync(discovery.discover)(identity)
@@ -225,7 +220,7 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
 @require_safe
 def run_document(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Give the answer of an ended run as a Word document."""
-    identity = _identity(request)
+    identity = identity_of(request)
     check(identity, "governance.view_run")
     found = async_to_sync(selectors.get_run)(identity, run_id)
     shown = _dressed([found], async_to_sync(discovery.discover)(identity))[0]
@@ -261,7 +256,7 @@ def usage_file(request: HttpRequest) -> HttpResponse:
 
 
 def _usage(request: HttpRequest) -> figures.Usage:
-    identity = _identity(request)
+    identity = identity_of(request)
     check(identity, "agents.view_executionlog")
     return figures.usage_of(identity, datetime.now(UTC).date())
 

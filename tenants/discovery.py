@@ -61,14 +61,14 @@ def _load(key: tuple[UUID, str]) -> list[Card]:
     tenant = directory.load_tenant(str(tenant_id))
     if tenant is None:
         return []
-    known, cards = overrides.load(tenant_id), []
+    known, published, cards = overrides.load(tenant_id), versions.load_all(), []
     for agent in agents:
         access = agent.access_of(role)
         override = known.get(agent.agent_id, NO_OVERRIDE)
         if not override.enabled or (role and access is None):
             continue
         try:
-            settled = effective.settle(tenant, agent, versions.load(agent.agent_id), override)
+            settled = effective.settle(tenant, agent, published.get(agent.agent_id, ()), override)
         except Problem:
             # No version of it reaches this tenant.
             continue

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
+from django.http import HttpRequest
+
 from agents.models import AgentDefinition
 from agents.registry import Agent, from_model
 from qualisys import tenancy
@@ -72,3 +74,9 @@ def may(person: Person, perm: str, agent: Agent) -> bool:
         return True
     access = agent.access_of(person.role)
     return access is not None and perm in permissions.BY_ACCESS[access]
+
+
+def identity_of(request: HttpRequest) -> Identity:
+    """Return who asks, on a route or page that only opens to somebody."""
+    identity: Identity = request.identity  # type: ignore[attr-defined]
+    return identity

@@ -37,6 +37,16 @@ def load(agent_id: str) -> tuple[Version, ...]:
     return tuple(sorted(rows, key=lambda version: version.number, reverse=True))
 
 
+def load_all() -> dict[str, tuple[Version, ...]]:
+    """Return the versions of every agent from the database, newest first, in one query."""
+    with tenancy.use(tenancy.platform("read the registry")):
+        rows = [from_model(row) for row in AgentVersion.objects.all()]
+    found: dict[str, list[Version]] = {}
+    for version in sorted(rows, key=lambda version: version.number, reverse=True):
+        found.setdefault(version.agent_id, []).append(version)
+    return {agent_id: tuple(each) for agent_id, each in found.items()}
+
+
 def _dump(versions: tuple[Version, ...]) -> list[dict[str, Any]]:
     return [
         {

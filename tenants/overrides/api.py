@@ -14,7 +14,7 @@ from qualisys.database.threads import in_thread
 from qualisys.problems import Problem
 from qualisys.schemas import REFUSALS, Page
 from tenants import directory
-from tenants.identity import Identity
+from tenants.identity import identity_of
 from tenants.models import Tenant
 from tenants.overrides import checks, registry, selectors, services
 from tenants.overrides.merge import NO_OVERRIDE, Override
@@ -33,11 +33,6 @@ support = Router(tags=["administration"])
 
 VIEW = Requires("tenants.view_tenantagentconfig", where="tenant")
 CHANGE = Requires("tenants.change_tenantagentconfig", where="tenant")
-
-
-def _identity(request: HttpRequest) -> Identity:
-    identity: Identity = request.identity  # type: ignore[attr-defined]
-    return identity
 
 
 def _read(agent_id: str) -> tuple[dict[str, Any], str]:
@@ -69,7 +64,7 @@ async def put_config(
 
     def write() -> tuple[dict[str, Any], str]:
         services.save_config(
-            actor=_identity(request),
+            actor=identity_of(request),
             tenant=tenancy.tenant(),
             agent_id=agent_id,
             wishes=body.wishes(),
@@ -86,7 +81,7 @@ async def delete_config(request: HttpRequest, agent_id: str, reason: str = "") -
     """Return to the agent as the platform ships it; the history stays."""
     await in_thread(
         services.reset_config,
-        actor=_identity(request),
+        actor=identity_of(request),
         tenant=tenancy.tenant(),
         agent_id=agent_id,
         reason=reason[:1000],
@@ -103,7 +98,7 @@ async def restore_config(
 
     def write() -> tuple[dict[str, Any], str]:
         services.restore_config(
-            actor=_identity(request),
+            actor=identity_of(request),
             tenant=tenancy.tenant(),
             agent_id=agent_id,
             number=body.revision,
@@ -119,7 +114,7 @@ async def accept_base(request: HttpRequest, response: HttpResponse, agent_id: st
     """Keep your prompt over a new version of the agent; the notice about it goes away."""
 
     def write() -> tuple[dict[str, Any], str]:
-        services.accept_base(actor=_identity(request), tenant=tenancy.tenant(), agent_id=agent_id)
+        services.accept_base(actor=identity_of(request), tenant=tenancy.tenant(), agent_id=agent_id)
         return _read(agent_id)
 
     return _shown(response, await in_thread(write))
@@ -163,7 +158,7 @@ async def read_for_support(
 
     def read() -> dict[str, Any]:
         row = services.read_for_support(
-            actor=_identity(request),
+            actor=identity_of(request),
             tenant=Tenant.objects.get(pk=tenant.id),
             agent_id=agent_id,
             reason=reason,

@@ -12,6 +12,7 @@ from agents import segments
 from agents.models import AgentDefinition
 from agents.registry import from_model
 from qualisys import tenancy
+from qualisys.problems import Problem
 from tenants import effective
 from tenants.models import User
 from tenants.overrides import registry
@@ -29,14 +30,15 @@ def show_config(tenant: tenancy.Tenant, agent: AgentDefinition) -> tuple[dict[st
     """Return a tenant's configuration of an agent in the contract's shape, and its entity tag."""
     row = TenantAgentConfig.objects.filter(tenant_id=tenant.id, agent__agent_id=agent.agent_id).first()
     override = registry.from_model(row) if row else NO_OVERRIDE
+    settled = settle(tenant, agent, override)
     shown = {
         "agent_id": agent.agent_id,
         "tenant_id": str(tenant.id),
         **override.wishes.stored(),
         "revision": latest_revision(tenant.id, agent.agent_id),
         "updated_at": row.updated_at.isoformat() if row else None,
-        "effective": show_effective(settle(tenant, agent, override)),
-        "base_change": base_change(tenant, agent, override),
+        "effective": show_effective(settled),
+        "base_change": base_change(settled, override),
         "history": history(tenant.id, agent.agent_id),
     }
     return shown, entity_tag(shown["revision"])
@@ -68,17 +70,18 @@ def show_effective(settled: Effective) -> dict[str, Any]:
     return {**fields, "layers": layers, "prompt_hash": settled.prompt_hash, "customized": settled.customized}
 
 
-def base_change(tenant: tenancy.Tenant, agent: AgentDefinition, override: Override) -> dict[str, Any] | None:
+def has_base_changed(settled: Effective, override: Override) -> bool:
+    """Tell whether the version under a tenant's prompt or template is another one than it was written for."""
+    written = override.wishes.custom_prompt or override.wishes.custom_output_template
+    return bool(written) and settled.version.content_hash != override.base_hash
+
+
+def base_change(settled: Effective, override: Override) -> dict[str, Any] | None:
     """Return what has changed under a tenant's prompt or template since it was written, or None."""
-    wishes = override.wishes
-    if not (wishes.custom_prompt or wishes.custom_output_template):
+    if not has_base_changed(settled, override):
         return None
-    now = settle(tenant, agent, override).version
-    if now.content_hash == override.base_hash:
-        return None
-    before = AgentVersion.objects.filter(
-        agent__agent_id=agent.agent_id, version=override.base_version
-    ).first()
+    now = settled.version
+    before = AgentVersion.objects.filter(agent__agent_id=now.agent_id, version=override.base_version).first()
     old = segments.plain(before.system_prompt).splitlines() if before else []
     new = segments.plain(now.system_prompt).splitlines()
     return {
@@ -114,7 +117,7 @@ def history(tenant_id: UUID, agent_id: str) -> list[dict[str, Any]]:
 def _prompt_diff(now: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> list[str]:
     """Return how the instructions differ from the revision before, as lines of a unified diff without its head."""
     old, new = (((state or {}).get("custom_prompt") or "").splitlines() for state in (before, now))
-    return [line for line in unified_diff(old, new, lineterm="", n=1) if not line.startswith(("---", "+++"))]
+    return list(unified_diff(old, new, lineterm="", n=1))[2:]
 
 
 def _changed(now: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> list[str]:
@@ -126,23 +129,20 @@ def _changed(now: Mapping[str, Any] | None, before: Mapping[str, Any] | None) ->
 
 def list_agents(tenant: tenancy.Tenant) -> list[dict[str, Any]]:
     """Return every agent that the platform offers, turned on or off here, with what the tenant has changed."""
-    found = registry.load(tenant.id)
+    found, known = registry.load(tenant.id), versions.load_all()
     shown = []
     for agent in AgentDefinition.objects.filter(enabled=True).order_by("name"):
         override = found.get(agent.agent_id, NO_OVERRIDE)
         try:
-            settled = settle(tenant, agent, override)
-        except Exception as error:
-            if getattr(error, "code", "") != "agent_not_found":
-                raise
+            settled = effective.settle(tenant, from_model(agent), known.get(agent.agent_id, ()), override)
+        except Problem:
+            # No version of it reaches this tenant.
             continue
-        shown.append(_row(tenant, agent, override, settled))
+        shown.append(_row(agent, override, settled))
     return shown
 
 
-def _row(
-    tenant: tenancy.Tenant, agent: AgentDefinition, override: Override, settled: Effective
-) -> dict[str, Any]:
+def _row(agent: AgentDefinition, override: Override, settled: Effective) -> dict[str, Any]:
     wishes = override.wishes
     return {
         "agent_id": agent.agent_id,
@@ -159,5 +159,5 @@ def _row(
         "prompt_mode": wishes.prompt_override_mode if wishes.custom_prompt else None,
         "customized": override.customized,
         "revision": override.revision,
-        "base_changed": bool(base_change(tenant, agent, override)),
+        "base_changed": has_base_changed(settled, override),
     }

@@ -16,7 +16,7 @@ from qualisys.problems import Problem, invalid
 from tenants.models import Tenant
 from tenants.overrides import registry
 from tenants.overrides.checks import check_wishes
-from tenants.overrides.merge import NO_OVERRIDE, Effective
+from tenants.overrides.merge import Effective
 from tenants.overrides.models import TenantAgentConfig, TenantAgentConfigRevision
 from tenants.overrides.wishes import Wishes
 
@@ -106,6 +106,7 @@ def accept_base(*, actor: Actor, tenant: tenancy.Tenant, agent_id: str) -> Tenan
         tenant=tenant,
         agent_id=agent_id,
         wishes=registry.wishes_of(row),
+        match=entity_tag(row.revision),
         reason="Accepted the agent's new version under our own prompt.",
     )
 
@@ -113,16 +114,26 @@ def accept_base(*, actor: Actor, tenant: tenancy.Tenant, agent_id: str) -> Tenan
 def set_enabled(
     *, actor: Actor, tenant: tenancy.Tenant, agent_id: str, enabled: bool, reason: str = ""
 ) -> TenantAgentConfig:
-    """Turn an agent on or off for the tenant and leave everything else as it is."""
-    row = TenantAgentConfig.objects.filter(tenant_id=tenant.id, agent__agent_id=agent_id).first()
-    wishes = registry.wishes_of(row) if row else NO_OVERRIDE.wishes
-    return save_config(
-        actor=actor,
-        tenant=tenant,
-        agent_id=agent_id,
-        wishes=wishes.model_copy(update={"enabled": enabled}),
-        reason=reason or ("Turned on." if enabled else "Turned off."),
-    )
+    """Turn an agent on or off for the tenant and leave everything else as it is.
+
+    The other wishes are not judged again: a switch must work although a rule has changed since they were saved,
+    and a notice about a new base is not read by switching.
+    """
+    check(actor, CHANGE)
+    why = reason or ("Turned on." if enabled else "Turned off.")
+    enabled_agent(agent_id)
+    with transaction.atomic(), audit.because(why):
+        _lock(tenant, agent_id)
+        row = TenantAgentConfig.objects.filter(tenant_id=tenant.id, agent__agent_id=agent_id).first()
+        if row is None:
+            wishes = Wishes(enabled=enabled)
+            return save_config(actor=actor, tenant=tenant, agent_id=agent_id, wishes=wishes, reason=why)
+        wishes = registry.wishes_of(row).model_copy(update={"enabled": enabled})
+        row.revision = _keep(actor, tenant, agent_id, wishes.stored(), row.base_version, why)
+        row.enabled, row.author_id = enabled, _author(actor)
+        row.save(update_fields=["enabled", "revision", "author_id", "updated_at"])
+        _announce(tenant, agent_id)
+    return row
 
 
 def read_for_support(*, actor: Actor, tenant: Tenant, agent_id: str, reason: str) -> TenantAgentConfig | None:

@@ -15,11 +15,12 @@ from qualisys import tenancy
 from qualisys.icons import icon_of
 from qualisys.problems import Problem
 from tenants import effective
+from tenants.identity import identity_of
 from tenants.overrides import registry, selectors, services
 from tenants.overrides.merge import NO_OVERRIDE, Override
 from tenants.overrides.models import TenantAgentConfig
 from tenants.pages.agent_form import OverrideForm
-from tenants.pages.shell import AGENTS, identity_of, refused_status, settings_page, show
+from tenants.pages.shell import AGENTS, refused_status, settings_page, show
 from tenants.prompts import rules
 from versions.selectors import list_versions
 

@@ -13,9 +13,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from qualisys import tenancy
 from qualisys.problems import Problem
 from tenants import services
+from tenants.identity import identity_of
 from tenants.models import ApiKey, User
 from tenants.pages.forms import SCOPES, KeyForm, RotateForm
-from tenants.pages.shell import KEYS, identity_of, refused_status, settings_page, show
+from tenants.pages.shell import KEYS, refused_status, settings_page, show
 
 #: Ended keys that are still listed.
 ENDED = 20

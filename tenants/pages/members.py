@@ -16,9 +16,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from qualisys import tenancy
 from qualisys.problems import Problem
 from tenants import services, tasks
+from tenants.identity import identity_of
 from tenants.models import Membership
 from tenants.pages.forms import InviteForm, RoleForm
-from tenants.pages.shell import MEMBERS, identity_of, refused_status, settings_page, show
+from tenants.pages.shell import MEMBERS, refused_status, settings_page, show
 from tenants.signin import factors, invitations
 from tenants.views import base_url
 

@@ -16,7 +16,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from qualisys.problems import Problem, invalid
 from qualisys.responses import problem_response
 from qualisys.text import read_json
-from tenants.pages.shell import SECURITY, identity_of, settings_page, show
+from tenants.identity import identity_of
+from tenants.pages.shell import SECURITY, settings_page, show
 from tenants.signin import entry, passkeys, provider
 from tenants.views import safe_target
 

@@ -9,8 +9,9 @@ from django.views.decorators.http import require_http_methods
 
 from qualisys.problems import Problem
 from tenants import services
+from tenants.identity import identity_of
 from tenants.pages.forms import ProfileForm
-from tenants.pages.shell import PROFILE, identity_of, refused_status, settings_page, show
+from tenants.pages.shell import PROFILE, refused_status, settings_page, show
 from tenants.signin import entry
 
 

@@ -16,8 +16,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from qualisys import tenancy
 from qualisys.console import refuse_unstorable
 from qualisys.problems import Problem
+from tenants.identity import identity_of
 from tenants.pages.forms import ProviderForm
-from tenants.pages.shell import PROVIDER, identity_of, refused_status, settings_page, show
+from tenants.pages.shell import PROVIDER, refused_status, settings_page, show
 from tenants.signin import brake, entry, oidc, provider
 from tenants.signin.models import IdentityProvider
 from tenants.views import base_url, safe_target

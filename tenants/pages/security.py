@@ -12,9 +12,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from qualisys.console import ServiceForm
 from qualisys.problems import Problem
 from tenants.forms import CodeForm
+from tenants.identity import identity_of
 from tenants.models import User
 from tenants.pages.forms import PasswordForm
-from tenants.pages.shell import SECURITY, identity_of, refused_status, settings_page, show
+from tenants.pages.shell import SECURITY, refused_status, settings_page, show
 from tenants.signin import entry, factors, passkeys, passwords
 
 

@@ -7,7 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from tenants.pages.shell import SESSIONS, identity_of, settings_page, show
+from tenants.identity import identity_of
+from tenants.pages.shell import SESSIONS, settings_page, show
 from tenants.signin import open_sessions
 
 

@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from qualisys.access import check
 from qualisys.console import refuse_unstorable
 from qualisys.problems import Problem
-from tenants.identity import Identity
+from tenants.identity import identity_of
 
 P = ParamSpec("P")
 Page = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -47,12 +47,6 @@ PROVIDER = Entry("settings-sign-in", "Sign-in", "lock", "Organisation", "tenants
 
 #: In the order of the list. A page of another subject adds its line here.
 ENTRIES = (PROFILE, SECURITY, SESSIONS, AGENTS, USAGE, MEMBERS, KEYS, PROVIDER)
-
-
-def identity_of(request: HttpRequest) -> Identity:
-    """Return who asks for a page that only opens to people."""
-    identity: Identity = request.identity  # type: ignore[attr-defined]
-    return identity
 
 
 def settings_page(entry: Entry) -> Callable[[Page[P]], Page[P]]:

@@ -17,7 +17,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 Open = Callable[..., Page]
 
 
-def _executable() -> str | None:
+def find_chromium() -> str | None:
     """Return a Chromium of the system, or playwright's own."""
     for name in NAMES:
         if path := shutil.which(name):
@@ -30,7 +30,7 @@ def _executable() -> str | None:
 @pytest.fixture(scope="module")
 def browser(portal: Portal) -> Iterator[Browser]:
     """A browser for one module: its event loop must not outlive the module, asynchronous tests need their own."""
-    executable = _executable()
+    executable = find_chromium()
     if executable is None:
         pytest.skip(
             "no Chromium found: install one (Debian: `apt install chromium`) to run the browser tests"

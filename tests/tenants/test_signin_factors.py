@@ -58,8 +58,10 @@ def test_token__wrong_password__does_not_tell_that_there_is_a_second_factor(
 @pytest.mark.parametrize("wrong", ["000000", "12345", "1234567", "abcdef", "", " ", "١٢٣٤٥٦", "aaaaa-aaaaa"])
 def test_token__wrong_code__refused(portal: Portal, person: Somebody, wrong: str) -> None:
     secret, _ = with_factor(person.user.pk)
-    if wrong in (code(secret, -1), code(secret), code(secret, 1)):
-        pytest.skip("the app really shows it")
+    shown = {code(secret, step) for step in (-1, 0, 1)}
+    if wrong in shown:
+        # Once in a few hundred thousand times the app really shows it.
+        wrong = next(each for each in ("111111", "222222", "333333", "444444") if each not in shown)
     answer = asked(portal, person, wrong)
     assert answer.status_code == 401
     assert answer.json()["code"] in ("not_authenticated", "second_factor_required")
