@@ -35,6 +35,9 @@ class AgentDefinition(models.Model):
     llm_provider = models.CharField(max_length=50, default="openai")
     llm_model = models.CharField(max_length=100, default="gpt-4o")
     max_tokens_per_invocation = models.PositiveIntegerField(default=10_000)
+    fallbacks = models.JSONField(
+        default=list, blank=True, help_text="Provider and model, in order, for when the agent's own is away."
+    )
     timeout_seconds = models.PositiveIntegerField(default=120)
     input_types = models.JSONField(default=list, blank=True)
     required_roles = models.JSONField(default=list)
@@ -75,6 +78,46 @@ class ModelOffer(models.Model):
         return f"{self.provider} {self.model}"
 
 
+class ModelPrice(models.Model):
+    """What a model costs, in US dollars per million tokens, and the most it can answer with, in tokens."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    provider = models.CharField(max_length=50)
+    model = models.CharField(max_length=100)
+    input_price = models.DecimalField(max_digits=10, decimal_places=4)
+    output_price = models.DecimalField(max_digits=10, decimal_places=4)
+    max_output_tokens = models.PositiveIntegerField(null=True, blank=True)
+    source = models.CharField(max_length=200, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "agent_model_prices"
+        ordering = ["provider", "model"]
+        constraints = [models.UniqueConstraint(fields=["provider", "model"], name="modelprice_once")]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.model}"
+
+
+class ModelStop(models.Model):
+    """A provider, or one of its models (`model` empty: all of them), that was stopped by hand."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    provider = models.CharField(max_length=50)
+    model = models.CharField(max_length=100, blank=True)
+    reason = models.CharField(max_length=1000, blank=True)
+    author_id = models.UUIDField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "agent_model_stops"
+        ordering = ["provider", "model"]
+        constraints = [models.UniqueConstraint(fields=["provider", "model"], name="modelstop_once")]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.model}".strip()
+
+
 class RunStatus(models.TextChoices):
     """How an execution ended, in the log's words."""
 
@@ -113,6 +156,12 @@ class ExecutionLog(models.Model):
     error_message = models.TextField()
     customized = models.BooleanField()
     demo = models.BooleanField()
+    #: Millionths of a US dollar.
+    cost_micros = models.BigIntegerField()
+    #: "provider model" that should have answered, where another one did.
+    fallback_from = models.CharField(max_length=151)
+    #: The refusal that the guard, in shadow, would have given.
+    shadow_code = models.CharField(max_length=50)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -124,3 +173,8 @@ class ExecutionLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent_id} {self.status} {self.created_at:%Y-%m-%d %H:%M}"
+
+
+from agents.guard.models import GuardEvent as GuardEvent  # noqa: E402
+from agents.guard.models import UsageDay as UsageDay  # noqa: E402
+from agents.limits.models import Limits as Limits  # noqa: E402

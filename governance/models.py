@@ -61,6 +61,10 @@ class Run(models.Model):
     input_tokens = models.IntegerField(default=0)
     output_tokens = models.IntegerField(default=0)
     usage_estimated = models.BooleanField(default=False)
+    #: Millionths of a US dollar.
+    cost_micros = models.BigIntegerField(default=0, db_default=0)
+    #: "provider model" that should have answered, where another one did.
+    fallback_from = models.CharField(max_length=151, blank=True, default="", db_default="")
     execution_time_ms = models.IntegerField(default=0)
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)

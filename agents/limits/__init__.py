@@ -1,0 +1,1 @@
+"""Limits: what a tenant, and an agent within it, may use, and when a circuit opens."""

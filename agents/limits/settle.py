@@ -1,0 +1,117 @@
+"""From rows to the limits of one agent in one tenant: pure, so that pages show what the guard enforces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from agents.limits.numbers import (
+    CONDUCT,
+    CONDUCT_DEFAULTS,
+    DAILY_RUNS,
+    GUARD_PERCENTAGE,
+    SPENDING,
+    TENANT_DEFAULTS,
+    Numbers,
+)
+
+#: Where a number came from: built in, the platform's row for all, the agent's, the tenant's, or the tenant's own.
+Source = Literal["default", "platform", "agent", "tenant", "own"]
+
+NOTHING = Numbers()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows that matter to one tenant; those of agents by agent id."""
+
+    platform: Numbers = NOTHING
+    tenant: Numbers = NOTHING
+    own: Numbers = NOTHING
+    agents: Mapping[str, Numbers] = field(default_factory=dict)
+    tenant_agents: Mapping[str, Numbers] = field(default_factory=dict)
+    own_agents: Mapping[str, Numbers] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What holds: spending of the agent within the tenant, of the tenant as a whole, and conduct.
+
+    A number that is missing from a mapping is not limited. `sources` has the same names.
+    """
+
+    agent: Mapping[str, Any]
+    tenant: Mapping[str, Any]
+    conduct: Mapping[str, Any]
+    guard_percentage: int
+    agent_sources: Mapping[str, Source]
+    tenant_sources: Mapping[str, Source]
+    conduct_sources: Mapping[str, Source]
+
+
+_Ranked = Sequence[tuple[Source, Numbers]]
+
+
+def settle(rows: Rows, agent_id: str, max_tokens: int) -> Settled:
+    """Return the limits of an agent in a tenant; `max_tokens` is what one of its runs may use at most."""
+    nothing = NOTHING
+    per_agent = rows.agents.get(agent_id, nothing)
+    within = rows.tenant_agents.get(agent_id, nothing)
+    default = Numbers(daily_tokens=max_tokens * DAILY_RUNS)
+    agent, agent_sources = _spending(
+        [("tenant", within), ("agent", per_agent), ("default", default)],
+        rows.own_agents.get(agent_id, nothing),
+    )
+    tenant, tenant_sources = settle_tenant(rows)
+    conduct, conduct_sources = _first(
+        [
+            ("tenant", within),
+            ("agent", per_agent),
+            ("tenant", rows.tenant),
+            ("platform", rows.platform),
+            ("default", Numbers(**CONDUCT_DEFAULTS)),
+        ],
+        CONDUCT,
+    )
+    percentage = rows.platform.guard_percentage
+    return Settled(
+        agent,
+        tenant,
+        conduct,
+        GUARD_PERCENTAGE if percentage is None else percentage,
+        agent_sources,
+        tenant_sources,
+        conduct_sources,
+    )
+
+
+def settle_tenant(rows: Rows) -> tuple[dict[str, Any], dict[str, Source]]:
+    """Return what a tenant may use as a whole, and where each number came from."""
+    ranked: _Ranked = [
+        ("tenant", rows.tenant),
+        ("platform", rows.platform),
+        ("default", Numbers(**TENANT_DEFAULTS)),
+    ]
+    return _spending(ranked, rows.own)
+
+
+def _spending(ranked: _Ranked, own: Numbers) -> tuple[dict[str, Any], dict[str, Source]]:
+    values, sources = _first(ranked, SPENDING)
+    for name in SPENDING:
+        wanted = getattr(own, name)
+        if wanted is not None and (name not in values or wanted < values[name]):
+            values[name], sources[name] = wanted, "own"
+    return values, sources
+
+
+def _first(ranked: _Ranked, names: Sequence[str]) -> tuple[dict[str, Any], dict[str, Source]]:
+    values: dict[str, Any] = {}
+    sources: dict[str, Source] = {}
+    for name in names:
+        for source, numbers in ranked:
+            value = getattr(numbers, name)
+            if value is not None:
+                values[name], sources[name] = value, source
+                break
+    return values, sources
