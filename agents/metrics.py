@@ -45,6 +45,11 @@ def finished(
     _of(TOKENS, agent_id, "output").inc(usage.output_tokens)
 
 
+def refused(agent_id: str, version: str) -> None:
+    """Count a run that the guard did not admit."""
+    _of(RUNS, agent_id, version, "refused").inc()
+
+
 @lru_cache(maxsize=4096)
 def _of(metric: Any, *labels: str) -> Any:
     """Return the child for these labels; finding it anew costs more than counting."""

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.guard.plan import Price
 from agents.models import ModelPrice
 from qualisys import cache, tenancy
 from qualisys.cache import Cached
 
 SHIPPED = Path(__file__).with_name("prices.toml")
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars per million tokens, which is millionths of a dollar per token; `known` is False for a guess."""
-
-    input: float
-    output: float
-    max_output_tokens: int | None = None
-    known: bool = True
-
-    def cost(self, input_tokens: int, output_tokens: int) -> int:
-        """Return what these tokens cost, in millionths of a dollar, rounded up."""
-        return -int(-(input_tokens * self.input + output_tokens * self.output) // 1)
 
 
 FREE = Price(0, 0)

@@ -82,6 +82,10 @@ class RunOut(Schema):
     gates: list[dict[str, Any]] = []
     created_at: str
     demo: bool
+    provider: str = Field(default="", examples=["openai"])
+    model: str = Field(default="", examples=["gpt-4o"])
+    fallback_from: str = Field(default="", description="Provider and model in whose place it answered.")
+    cost: float = Field(default=0, description="US dollars, by the platform's price table.")
     config_revision: int = Field(
         default=0, description="The organisation's configuration it ran under; 0: none."
     )

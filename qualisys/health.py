@@ -46,4 +46,5 @@ def _ask_database() -> None:
 
 
 def _ask_redis() -> None:
-    qredis.sync_client().ping()
+    if qredis.memory_age() < qredis.MEMORY_GRACE:
+        raise LookupError("Redis has lost its memory; the guard admits nothing yet")

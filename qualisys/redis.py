@@ -25,6 +25,8 @@ Arg = str | bytes | int | float
 DEADLINE = 0.2
 #: Seconds between two looks for overdue commands.
 WATCH = 0.05
+#: Seconds after which a memory can be relied on: until then processes notice it and restore what they hold.
+MEMORY_GRACE = 1.5
 #: Seconds the oldest command may be unanswered before the connection counts as broken.
 STALLED = 1.0
 
@@ -39,6 +41,17 @@ class Script:
     def __init__(self, source: str) -> None:
         self.source = source
         self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+
+#: ARGV the server's run id. `memory` names which server remembers, since when: a restart, a failover or a flush
+#: begins another one, in which something may be missing.
+REMEMBER = Script("""
+local memory = redis.call('GET', 'memory')
+if memory and string.match(memory, '^(.*):%d+$') == ARGV[1] then return 0 end
+local t = redis.call('TIME')
+redis.call('SET', 'memory', ARGV[1] .. ':' .. t[1] .. string.format('%03d', math.floor(tonumber(t[2]) / 1000)))
+return 1
+""")
 
 
 class _Connection(asyncio.Protocol):
@@ -128,6 +141,11 @@ class Redis:
         self._connecting: asyncio.Task[_Connection] | None = None
         #: Digests of scripts that this connection's server has been sent in full.
         self._sent: set[str] = set()
+        self._run_id = ""
+
+    async def remember(self) -> None:
+        """Begin a new memory where the server has none: it was flushed."""
+        await self.run(REMEMBER, (), [self._run_id])
 
     async def call(self, *args: Arg, deadline: float = DEADLINE) -> Any:
         """Send one command and return its reply (bytes, int, list or None).
@@ -208,9 +226,19 @@ class Redis:
                 await connection.send("AUTH", *user, unquote(url.password))
             if url.scheme != "unix" and url.path.strip("/"):
                 await connection.send("SELECT", url.path.strip("/"))
+            info = await connection.send("INFO", "server")
+            self._run_id = _run_id(info)
+            await connection.send("EVAL", REMEMBER.source, 0, self._run_id)
         self._connection = connection
         self._sent.clear()
         return connection
+
+
+def _run_id(info: bytes) -> str:
+    for line in info.decode().splitlines():
+        if line.startswith("run_id:"):
+            return line.removeprefix("run_id:").strip()
+    return "unknown"
 
 
 _clients: dict[asyncio.AbstractEventLoop, Redis] = {}
@@ -233,6 +261,19 @@ async def close() -> None:
     if found is not None:
         with contextlib.suppress(OSError):
             await found.close()
+
+
+def memory_age() -> float:
+    """Return the seconds for which the server has had its memory (blocking); 0 where nobody has begun one."""
+    answer = sync_client().eval(_AGE, 0)
+    return int(cast(Any, answer)) / 1000
+
+
+_AGE = """
+local t = redis.call('TIME')
+local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+return now - tonumber(string.match(redis.call('GET', 'memory') or '', ':(%d+)$') or now)
+"""
 
 
 @functools.cache

@@ -121,5 +121,5 @@ def _kept(known: tuple[Version, ...], number: str) -> tuple[Version, Reason] | N
 async def epochs_for(tenant: tenancy.Tenant) -> dict[str, str]:
     """Return the epochs under which this tenant's configurations are read, for the guard to compare."""
     known = cache.epochs.known
-    topics = (cache.AGENTS, cache.TENANTS, str(tenant.id))
+    topics = (cache.AGENTS, cache.TENANTS, cache.PLATFORM, str(tenant.id))
     return {topic: known.get(topic) or await cache.epochs.of(topic) for topic in topics}

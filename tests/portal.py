@@ -130,7 +130,9 @@ class Portal:
 
     def _alive(self, port: int) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=2).status_code == 200
+            # Ready is more than alive: a guard whose Redis has just begun admits nothing yet.
+            answer = httpx.get(f"http://127.0.0.1:{port}/readyz", headers={"Host": "localhost"}, timeout=2)
+            return answer.status_code == 200
         except httpx.HTTPError:
             return False
 

@@ -1,28 +1,33 @@
 """Admit and settle: every run passes here, once in and once out.
 
-`admit` checks that the caller's knowledge is current and takes a lease; breaker and budgets join the same
-step. A lease names the process that holds it; when that process is gone, a reaper settles in its place.
+`admit` decides in one atomic step (epochs, circuits, rates, budgets) and takes a lease; `settle` books what was
+really used and what it says about the circuits. A lease names the process that holds it; when that process is gone,
+a reaper settles in its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
 
 from agents.guard import scripts
+from agents.guard.plan import Grant, Plan
+from agents.guard.refusals import refusal
 from qualisys import cache
 from qualisys import redis as qredis
 from qualisys.redis import RedisUnavailable
 
-#: Seconds a lease outlives the run's deadline.
-GRACE = 30
 #: Seconds a finished run's events and result are kept for readers; the database keeps them for good.
 KEPT = 3600
 LEASES = "leases"
 SPOOL = "spool"
+
+#: What a run says about a circuit; neutral says nothing.
+Verdict = Literal["ok", "failure", "neutral"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,22 @@ class Lease:
     conversation_id: UUID
 
 
-class Refused(Exception):  # noqa: N818
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A run that may begin: the number of its candidate (from 0), its day, and what is left for others.
+
+    `rate` and `tokens` are (limit, left, milliseconds until it is reset), limit 0 or -1 for none. `shadow` is the code
+    of the refusal that a guard in shadow would have given.
+    """
+
+    candidate: int
+    day: str
+    rate: tuple[int, int, int]
+    tokens: tuple[int, int, int]
+    shadow: str
+
+
+class Stale(Exception):  # noqa: N818
     """What the caller knows is stale: `topics` changed since it was read, and were learnt now."""
 
     def __init__(self, topics: Sequence[str]) -> None:
@@ -43,17 +63,28 @@ class Refused(Exception):  # noqa: N818
         self.topics = topics
 
 
+class Unseeded(Exception):  # noqa: N818
+    """Redis does not know what this tenant has used: its counters must be seeded from the ledger first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """How a run ended: its last events, what `GET /runs/{id}` answers, and its entry for the spool.
 
-    An event is (position, name, data); `conversation` is the context the next turn continues, or empty.
+    An event is (position, name, data); `conversation` is the context the next turn continues, or empty. `own` and
+    `model` are the verdicts for the two circuits, `reason` why; tokens and millionths of a dollar were really used.
     """
 
     events: Sequence[tuple[int, str, bytes | str]]
     result: bytes
     entry: bytes
     conversation: bytes = b""
+    own: Verdict = "neutral"
+    model: Verdict = "neutral"
+    reason: str = ""
+    tokens: int = 0
+    cost_micros: int = 0
+    day: str = ""
 
 
 def lease_key(run_id: UUID | str) -> str:
@@ -83,68 +114,107 @@ def conversation_key(conversation_id: UUID | str) -> str:
 
 async def admit(
     lease: Lease,
+    plan: Plan,
+    grant: Grant,
     *,
     epochs: Mapping[str, str],
-    timeout_seconds: int,
-    reserve_tokens: int,
-    customized: bool,
     process: str,
     payload: Mapping[str, object],
-) -> None:
+) -> Admitted:
     """Take the lease, in one round trip.
 
-    `epochs` are those under which the configuration was read; raises Refused (after learning the new ones)
-    where one has changed, RedisUnavailable where the guard cannot be asked. `payload` is what a reaper needs to
-    write the run's row. `reserve_tokens` and `customized` say what to reserve and whose breaker counts.
+    `epochs` are those under which the configuration was read; `payload` is what a reaper needs to write the run's
+    row. Raises Stale (after learning the new epochs), Unseeded, RedisUnavailable where the guard cannot be asked, and
+    the Problem of the limit or circuit that refuses.
     """
-    told = {**payload, "reserve_tokens": reserve_tokens, "customized": customized}
     run = str(lease.run_id)
-    args: list[str | bytes | int] = [run, timeout_seconds + GRACE, orjson.dumps(told), process]
+    args: list[str | bytes | int] = [
+        run,
+        plan.seconds,
+        orjson.dumps(payload),
+        process,
+        plan.encoded,
+        grant.tokens,
+        grant.cost_micros,
+    ]
     for topic, epoch in epochs.items():
-        args += [topic, epoch]
-    keys = [cache.HASH, lease_key(run), LEASES, live_key(lease.tenant_id)]
+        args += (topic, epoch)
     client = qredis.client()
     try:
-        reply = await client.run(scripts.ADMIT, keys, args)
+        reply = await client.run(scripts.ADMIT, (), args)
     except RedisUnavailable:
         # A frozen server will still read what was sent; what follows on the same connection takes it back.
-        client.run_soon(scripts.TAKE_BACK, keys[1:], [run])
+        client.run_soon(scripts.TAKE_BACK, (), [run])
         raise
-    if reply == 0:
-        return
-    changed = [part.decode() for part in reply]
+    said = reply[0]
+    if said == b"ok":
+        _, at, day, *left, shadow = reply
+        return Admitted(at - 1, day.decode(), tuple(left[:3]), tuple(left[3:]), shadow.decode())
+    if said == b"stale":
+        raise _learn(reply[1:])
+    if said == b"unseeded":
+        raise Unseeded
+    raise refusal(plan, reply[1:])
+
+
+def _learn(pairs: Sequence[bytes]) -> Stale:
+    changed = [part.decode() for part in pairs]
     for topic, epoch in zip(changed[::2], changed[1::2], strict=True):
         if epoch:
             cache.epochs.learn(topic, epoch)
         else:
             cache.epochs.forget(topic)
-    raise Refused(changed[::2])
+    return Stale(changed[::2])
+
+
+async def advance(lease: Lease, plan: Plan, candidate: int, wait_seconds: float) -> int | None:
+    """Note that a candidate's provider asks for a pause; return the number of the next one that may be called."""
+    args: list[Any] = [str(lease.run_id), candidate + 1, round(wait_seconds * 1000), plan.encoded]
+    found: int = await qredis.client().run(scripts.ADVANCE, (), args)
+    return found - 1 if found else None
 
 
 async def settle(lease: Lease, outcome: Settlement, *, deadline: float = qredis.DEADLINE) -> bool:
     """End the run, in one round trip; return False where somebody else ended it before.
 
-    Result, last event, spool entry and release of the lease happen together or not at all.
+    Result, last event, spool entry, booking and release of the lease happen together or not at all.
     """
     run = str(lease.run_id)
-    events = events_key(run)
-    keys = [
-        lease_key(run),
-        LEASES,
-        live_key(lease.tenant_id),
-        events,
-        result_key(run),
-        SPOOL,
-        conversation_key(lease.conversation_id),
-    ]
     args: list[str | bytes | int] = [
         run,
-        events,
+        events_key(run),
         outcome.result,
         outcome.entry,
         KEPT,
+        conversation_key(lease.conversation_id) if outcome.conversation else "",
         outcome.conversation,
+        outcome.own,
+        outcome.model,
+        outcome.tokens,
+        outcome.cost_micros,
+        str(lease.tenant_id),
+        lease.agent_id,
+        outcome.day,
+        outcome.reason,
     ]
     for position, name, data in outcome.events:
-        args += [f"{position}-0", name, data]
-    return bool(await qredis.client().run(scripts.SETTLE, keys, args, deadline=deadline) == 1)
+        args += (f"{position}-0", name, data)
+    return bool(await qredis.client().run(scripts.SETTLE, (), args, deadline=deadline) == 1)
+
+
+async def restore(
+    lease: Lease, plan: Plan, grant: Grant, admitted: Admitted, *, process: str, payload: Mapping[str, object]
+) -> bool:
+    """Give a run that goes on its lease again, after Redis has lost it; return False where it needs none."""
+    args: list[Any] = [
+        str(lease.run_id),
+        plan.seconds,
+        orjson.dumps(payload),
+        process,
+        plan.encoded,
+        grant.tokens,
+        grant.cost_micros,
+        admitted.candidate + 1,
+        admitted.day,
+    ]
+    return bool(await qredis.client().run(scripts.RESTORE, (), args) == 1)

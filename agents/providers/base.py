@@ -65,6 +65,8 @@ class Outcome:
     reported: bool = False
     #: The request may have reached the model, so it may cost something.
     sent: bool = False
+    #: Pieces of text that came so far; each has one token at least.
+    pieces: int = 0
     #: Bytes the model produced beside its answer (reasoning): they are charged too.
     hidden_bytes: int = 0
 

@@ -175,6 +175,7 @@ class _StreamedAnswer:
             self._fail("sent an event that is not JSON.")
         except _MISSHAPEN:
             self._fail("sent an event of an unknown shape.")
+        self._outcome.pieces += len(pieces)
         return self._accept("".join(pieces)) if pieces else ""
 
     def _accept(self, text: str) -> str:

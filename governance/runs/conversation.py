@@ -12,6 +12,7 @@ import orjson
 from agents.guard.admission import conversation_key
 from governance.models import Conversation, Run
 from governance.runs.output import context_text
+from governance.runs.request import RunRequest
 from qualisys import redis as qredis
 from qualisys import tenancy
 from qualisys.database.threads import in_thread
@@ -79,6 +80,15 @@ def turn(text: str, documents: Sequence[Mapping[str, Any]], output: str) -> list
     return [
         {"role": "user", "content": context_text(text, documents)},
         {"role": "assistant", "content": output},
+    ]
+
+
+def messages(system_prompt: str, context: Context, request: RunRequest) -> list[Message]:
+    """Return what the model is asked: its instructions, the conversation so far, and the person's message."""
+    return [
+        {"role": "system", "content": system_prompt},
+        *context.messages,
+        {"role": "user", "content": context_text(request.input, request.documents)},
     ]
 
 

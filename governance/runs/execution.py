@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing
 from time import perf_counter
 from typing import Any, Literal
 from uuid import UUID
 
 import orjson
 
-from agents import metrics, providers
-from agents.guard import Lease, Settlement, settle
-from agents.providers.base import Outcome, Request
-from governance import gates
-from governance.runs import conversation, output, record
+from agents import metrics
+from agents.guard import Settlement, settle, verdicts
+from governance.runs import conversation, kept, record
+from governance.runs.bounds import Bounds
+from governance.runs.calling import Call, Messages
 from governance.runs.conversation import Context
 from governance.runs.request import RunRequest
 from governance.runs.stream import COALESCE, COALESCE_UNWATCHED, EventLog
 from qualisys.problems import Problem
 from qualisys.redis import RedisUnavailable
-from qualisys.text import clean
 from tenants.overrides.merge import Effective
-from versions.registry import validator
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +30,19 @@ Mode = Literal["request", "stream", "background"]
 ABANDON = 0.1
 #: Seconds a finished run keeps trying to settle while Redis is away.
 SETTLE_FOR = 60
+
+#: Why a run was late, in the words for its caller.
+LATE = {
+    "timeout": "The agent did not finish within {timeout} seconds.",
+    "first_token": "The model did not begin to answer within {first_token} seconds.",
+    "gap": "The model stopped in the middle of its answer for more than {gap} seconds.",
+}
+#: Problems that end a run from outside, in the same words.
+STOPPED = {
+    "agent_not_found": "The agent was turned off while it ran. What it had written so far is kept.",
+    "model_stopped": "The model was stopped by an administrator while it answered. What it had written so far is kept.",
+    "permission_denied": "Your organisation was suspended while the agent ran. What it had written so far is kept.",
+}
 
 #: What the first event tells.
 _STARTED = ("run_id", "agent_id", "version", "version_reason", "conversation_id", "demo")
@@ -46,24 +56,34 @@ class Execution:
 
     def __init__(
         self,
-        lease: Lease,
+        bounds: Bounds,
         begun: dict[str, Any],
         effective: Effective,
         request: RunRequest,
         context: Context,
+        messages: Messages,
         mode: Mode,
     ) -> None:
-        self.lease, self.effective, self.request, self.context = lease, effective, request, context
+        self.bounds, self.lease = bounds, bounds.lease
+        self.effective, self.request, self.context = effective, request, context
         self.mode = mode
         self.begun = begun
-        self.log = EventLog(lease.run_id, COALESCE_UNWATCHED if mode == "request" else COALESCE)
+        self.log = EventLog(self.lease.run_id, COALESCE_UNWATCHED if mode == "request" else COALESCE)
+        self.call = Call(
+            bounds,
+            effective,
+            request,
+            messages,
+            in_one_piece=mode == "request",
+            relay=self._relay,
+            tell=self.log.event,
+            silent=self.cancel,
+        )
         self.stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
         self.end: record.End | None = None
         self._began = perf_counter()
         self._first: float | None = None
-        self._outcome = Outcome()
-        self._text: list[str] = []
 
     def cancel(self, why: str) -> None:
         """Ask the run to stop; it ends as cancelled within moments."""
@@ -114,78 +134,29 @@ class Execution:
             work.exception()
         if why == "shutdown":
             return self._failed(Problem("worker_lost", "The server was shut down meanwhile. Run it again."))
-        if why != "timeout":
+        if why in STOPPED:
+            return self._failed(Problem(why, STOPPED[why]))
+        if why not in LATE:
             return self._ended("cancelled")
         metrics.TIMEOUTS.labels(self.lease.agent_id).inc()
-        return self._failed(Problem("agent_timeout", f"The agent did not finish within {seconds} seconds."))
+        return self._failed(Problem("agent_timeout", self._late(why)))
+
+    def _late(self, why: str) -> str:
+        conduct = self.bounds.plan.limits.conduct
+        return LATE[why].format(
+            timeout=self.effective.timeout_seconds,
+            first_token=conduct.get("first_token_seconds"),
+            gap=conduct.get("gap_seconds"),
+        )
 
     async def _work(self) -> record.End:
-        effective = self.effective
-        provider = providers.get(effective.provider)
-        asked = Request(
-            model=effective.model,
-            messages=[
-                {"role": "system", "content": effective.system_prompt},
-                *self.context.messages,
-                {"role": "user", "content": output.context_text(self.request.input, self.request.documents)},
-            ],
-            max_tokens=effective.max_tokens,
-            schema_name=effective.agent.agent_id,
-            output_schema=dict(effective.output_schema) or None,
-        )
-        if self.mode == "request":
-            self._relay((await provider.complete(asked, self._outcome)).text)
-        else:
-            async with aclosing(provider.stream(asked, self._outcome)) as pieces:
-                async for piece in pieces:
-                    self._relay(piece)
-        text = "".join(self._text)
-        if self._outcome.truncated:
-            return self._ended("truncated")
-        structured = None
-        if effective.output_schema:
-            text, structured = await self._checked(provider, asked, text)
-        await gates.after_run(effective, self.request, structured)
-        self._text = [text]
-        return self._ended("completed", structured)
+        status, structured = await self.call.answer()
+        return self._ended(status, structured)
 
     def _relay(self, piece: str) -> None:
         if self._first is None:
             self._first = perf_counter()
-        piece = clean(piece)
-        self._text.append(piece)
         self.log.delta(piece)
-
-    async def _checked(self, provider: Any, asked: Request, text: str) -> tuple[str, Any]:
-        """Return the answer and its value; a wrong one is repaired once, out of what is left of the tokens."""
-        check = validator(self.effective.version)
-        value, errors = output.check(text, check)
-        left = asked.max_tokens - self._outcome.usage.output_tokens
-        if errors and left > 0:
-            self.log.event("tool", {"name": "repair", "state": "started"})
-            retry = Request(
-                model=asked.model,
-                messages=[
-                    *asked.messages,
-                    {"role": "assistant", "content": text},
-                    {"role": "user", "content": output.repair_message(errors)},
-                ],
-                max_tokens=left,
-                schema_name=asked.schema_name,
-                output_schema=asked.output_schema,
-            )
-            second = Outcome()
-            try:
-                text = clean((await provider.complete(retry, second)).text)
-            finally:
-                _add(self._outcome, second)
-            value, errors = output.check(text, check)
-            self.log.event("tool", {"name": "repair", "state": "failed" if errors else "finished"})
-        if errors:
-            self._text = [text]
-            detail = "The model's answer does not match the agent's schema, also after one repair."
-            raise Problem("output_schema_violation", detail, errors=errors)
-        return text, value
 
     def _failed(self, problem: Problem) -> record.End:
         return self._ended("failed", problem=problem)
@@ -193,10 +164,10 @@ class Execution:
     def _ended(self, status: str, structured: Any = None, problem: Problem | None = None) -> record.End:
         return record.End(
             status=status,
-            output="".join(self._text),
+            output=self.call.text,
             structured=structured,
             problem=problem,
-            usage=self._outcome.usage,
+            usage=self.call.usage,
             milliseconds=round((perf_counter() - self._began) * 1000),
             first_token_ms=round((self._first - self._began) * 1000) if self._first else None,
         )
@@ -209,13 +180,21 @@ class Execution:
             self.log.event(
                 "usage", {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
             )
+        self._account(end)
         name, data = record.last_event(start, end)
         last = self.log.position + 1
+        own, model = verdicts.of(end.problem, cancelled=end.status == "cancelled")
         outcome = Settlement(
             events=[*self.log.close(), (last, name, data)],
             result=orjson.dumps({**record.shown(start, end), "tenant_id": start["tenant_id"]}),
             entry=record.entry(start, end),
             conversation=self._continued(end),
+            own=own,
+            model=model,
+            reason=end.problem.code if end.problem else "",
+            tokens=end.usage.input_tokens + end.usage.output_tokens,
+            cost_micros=start["cost_micros"],
+            day=self.bounds.admitted.day,
         )
         if not await self._settled(outcome):
             self.end = end = record.End(
@@ -228,16 +207,26 @@ class Execution:
         )
         executions.pop(self.lease.run_id, None)
 
+    def _account(self, end: record.End) -> None:
+        """Write down which model answered, what that cost, and whose place it took."""
+        answered = self.call.candidate
+        record.answered(self.begun, answered.provider, answered.model)
+        self.begun["cost_micros"] = answered.price.cost(end.usage.input_tokens, end.usage.output_tokens)
+
     async def _settled(self, outcome: Settlement) -> bool:
         deadline = perf_counter() + SETTLE_FOR
         while True:
             try:
-                return await settle(self.lease, outcome)
+                settled = await settle(self.lease, outcome)
             except RedisUnavailable:
                 if perf_counter() > deadline:
                     logger.exception("run %s could not be settled", self.lease.run_id)
                     return False
                 await asyncio.sleep(0.5)
+                continue
+            if settled:
+                kept.keep(outcome.entry)
+            return settled
 
     def _continued(self, end: record.End) -> bytes:
         if end.status != "completed":
@@ -245,10 +234,3 @@ class Execution:
         return self.context.extended(
             conversation.turn(self.request.input, self.request.documents, end.output)
         )
-
-
-def _add(total: Outcome, more: Outcome) -> None:
-    total.usage.input_tokens += more.usage.input_tokens
-    total.usage.output_tokens += more.usage.output_tokens
-    total.usage.estimated = total.usage.estimated or more.usage.estimated
-    total.truncated = more.truncated

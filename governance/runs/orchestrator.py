@@ -7,12 +7,16 @@ every case exactly once, by settling. Whoever waits for it (a request, a stream,
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
+from typing import Any
 from uuid import UUID
 
 from agents import metrics
-from agents.guard import Lease, Refused, admit
+from agents.guard import Grant, Lease, Plan, Stale, Unseeded, admit, seeding
 from governance import gates
-from governance.runs import conversation, record
+from governance.runs import conversation, record, refused
+from governance.runs.bounds import Bounds, plan_for
+from governance.runs.calling import Messages
 from governance.runs.conversation import Context
 from governance.runs.execution import Execution, Mode, executions
 from governance.runs.request import RunRequest
@@ -49,32 +53,52 @@ async def start(
         epochs = await effective_configuration.epochs_for(tenant)
         with metrics.RESOLVE.time():
             effective, context = await configure(identity, tenant, agent_id, request, draft)
+            plan = await plan_for(tenant, effective)
+        messages = conversation.messages(effective.system_prompt, context, request)
+        grant = plan.grant(_size(messages), messages=len(messages))
         await gates.before_run(effective, request)
         begun = record.begin(run_id, identity, effective, request, context)
         lease = Lease(run_id, tenant.id, agent_id, context.conversation_id)
-        try:
-            with metrics.GUARD.time():
-                await admit(
-                    lease,
-                    epochs=epochs,
-                    timeout_seconds=effective.timeout_seconds,
-                    reserve_tokens=effective.max_tokens,
-                    customized=effective.customized,
-                    process=pulse().process,
-                    payload=begun,
-                )
-        except Refused:
+        bounds = await _admitted(lease, plan, grant, epochs, begun)
+        if bounds is None:
             # Changes come in bursts (an administrator at work, the outbox behind them): let it pass.
             await asyncio.sleep(0.02 * attempt)
             continue
-        except RedisUnavailable as error:
-            detail = "The guard cannot be asked, so nothing may run. Try again in a few seconds."
-            raise Problem("guard_unavailable", detail, headers={"Retry-After": "2"}) from error
-        execution = Execution(lease, begun, effective, request, context, mode)
+        record.answered(begun, bounds.candidate.provider, bounds.candidate.model)
+        begun["shadow_code"] = bounds.admitted.shadow
+        execution = Execution(bounds, begun, effective, request, context, messages, mode)
         executions[run_id] = execution
         execution.task = asyncio.create_task(execution.run())
         return execution
     raise Problem("conflict", "The agent's configuration is changing right now. Try again.")
+
+
+async def _admitted(
+    lease: Lease, plan: Plan, grant: Grant, epochs: dict[str, str], begun: dict[str, Any]
+) -> Bounds | None:
+    """Return the bounds of an admitted run, None where it must be tried anew; raise what the guard refuses."""
+    payload = {**begun, "granted": asdict(grant)}
+    try:
+        with metrics.GUARD.time():
+            admitted = await admit(
+                lease, plan, grant, epochs=epochs, process=pulse().process, payload=payload
+            )
+        return Bounds(lease, plan, grant, admitted)
+    except Stale:
+        return None
+    except Unseeded:
+        await seeding.seed(plan.tenant_id)
+        return None
+    except Problem as problem:
+        raise refused.noted(begun, problem) from None
+    except RedisUnavailable as error:
+        detail = "The guard cannot be asked, so nothing may run. Try again in a few seconds."
+        raise Problem("guard_unavailable", detail, headers={"Retry-After": "2"}) from error
+
+
+def _size(messages: Messages) -> int:
+    """Return the bytes of what the caller brings: everything behind the instructions."""
+    return sum(len(message["content"].encode(errors="replace")) for message in messages[1:])
 
 
 async def configure(

@@ -35,13 +35,15 @@ async def _end(run_id: str, start: dict[str, Any]) -> bool:
     rows = await qredis.client().call("XRANGE", events_key(run_id), "-", "+", deadline=2)
     position, text = _told([stored(entry, fields) for entry, fields in rows])
     began = datetime.fromisoformat(start["created_at"])
+    granted = start.pop("granted")
+    start["cost_micros"] = granted["cost_micros"]
     detail = "The process that executed this run died. What it had written so far is kept; run it again."
     end = record.End(
         status="failed",
         output=text,
         problem=Problem("worker_lost", detail),
-        # What the model used is unknown: the input by its bytes, the output as all that was reserved.
-        usage=Usage(len(start["input"].encode()) // 3, int(start["reserve_tokens"]), estimated=True),
+        # What the model used is unknown: all that was reserved.
+        usage=Usage(granted["tokens"] - granted["output_tokens"], granted["output_tokens"], estimated=True),
         milliseconds=round((datetime.now(UTC) - began).total_seconds() * 1000),
     )
     name, data = record.last_event(start, end)
@@ -49,7 +51,15 @@ async def _end(run_id: str, start: dict[str, Any]) -> bool:
     result = orjson.dumps({**record.shown(start, end), "tenant_id": start["tenant_id"]})
     ended = await settle(
         lease,
-        Settlement([(position + 1 + LOST_TEXT, name, data)], result, record.entry(start, end)),
+        Settlement(
+            [(position + 1 + LOST_TEXT, name, data)],
+            result,
+            record.entry(start, end),
+            reason="worker_lost",
+            tokens=granted["tokens"],
+            cost_micros=granted["cost_micros"],
+            day=start["created_at"][:10],
+        ),
         deadline=2,
     )
     if ended:

@@ -57,6 +57,9 @@ def begin(
         "provider": effective.provider,
         "model": effective.model,
         "demo": providers.is_demo(effective.provider),
+        "fallback_from": "",
+        "shadow_code": "",
+        "cost_micros": 0,
         "customized": effective.customized,
         "config_revision": effective.config_revision,
         "prompt_hash": effective.prompt_hash,
@@ -66,6 +69,13 @@ def begin(
         "parameters": dict(request.parameters),
         "created_at": datetime.now(UTC).isoformat(),
     }
+
+
+def answered(start: dict[str, Any], provider: str, model: str) -> None:
+    """Note which model answers; where it is not the one that was wanted, in whose place."""
+    if (start["provider"], start["model"]) != (provider, model):
+        start["fallback_from"] = start["fallback_from"] or f"{start['provider']} {start['model']}"
+        start["provider"], start["model"], start["demo"] = provider, model, providers.is_demo(provider)
 
 
 def shown(start: dict[str, Any], end: End | None = None, status: str = "running") -> dict[str, Any]:
@@ -91,6 +101,10 @@ def shown(start: dict[str, Any], end: End | None = None, status: str = "running"
         "gates": end.gates,
         "created_at": start["created_at"],
         "demo": start["demo"],
+        "provider": start["provider"],
+        "model": start["model"],
+        "fallback_from": start["fallback_from"],
+        "cost": start["cost_micros"] / 1_000_000,
         "config_revision": start["config_revision"],
         "prompt_hash": start["prompt_hash"],
         "user_id": start["user_id"],
@@ -104,10 +118,12 @@ def problem_of(end: End, run_id: str) -> dict[str, Any] | None:
     return {**end.problem.document(audit.actor().request_id), "run_id": run_id} if end.problem else None
 
 
-def entry(start: dict[str, Any], end: End) -> bytes:
-    """Return the spool entry: the run's row and its log row in one."""
+def entry(start: dict[str, Any], end: End, *, refused: bool = False) -> bytes:
+    """Return the spool entry: the run's row and its log row in one. `refused`: the guard did not admit it."""
     code = end.problem.code if end.problem else ""
     status = "timeout" if code == "agent_timeout" else LOG_STATUS[end.status]
+    if refused:
+        status = "circuit_open" if code == "agent_circuit_open" else "refused"
     return orjson.dumps(
         {
             **start,

@@ -34,6 +34,27 @@ FROZEN = "5000"
 
 Row = dict[str, Any]
 
+#: What an entry without these has in their place.
+NEW_COLUMNS = {
+    "config_revision": 0,
+    "prompt_hash": "",
+    "cost_micros": 0,
+    "fallback_from": "",
+    "shadow_code": "",
+}
+#: The ledger grows by the rows that the log really took; in order, so that two writers never wait crosswise.
+LEDGER = """
+WITH added AS ({} RETURNING tenant_id, agent_id, (created_at AT TIME ZONE 'UTC')::date AS day, status,
+                            input_tokens, output_tokens, cost_micros)
+INSERT INTO agent_usage_days AS known
+  SELECT tenant_id, agent_id, day, count(*) FILTER (WHERE status NOT IN ('refused', 'circuit_open')),
+         sum(input_tokens), sum(output_tokens), sum(cost_micros)
+  FROM added GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+ON CONFLICT (tenant_id, agent_id, day) DO UPDATE SET
+  runs = known.runs + EXCLUDED.runs, input_tokens = known.input_tokens + EXCLUDED.input_tokens,
+  output_tokens = known.output_tokens + EXCLUDED.output_tokens, cost_micros = known.cost_micros + EXCLUDED.cost_micros
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -57,7 +78,8 @@ LOG = _columns(
     "id uuid run_id", "agent_id text", "tenant_id uuid", "user_id uuid", "version text", "version_reason text",
     "content_hash text", "provider text", "model text", "tokens_used int", "input_tokens int", "output_tokens int",
     "usage_estimated bool", "execution_time_ms int", "first_token_ms int", "status text log_status",
-    "error_code text", "error_message text", "customized bool", "demo bool", "created_at timestamptz",
+    "error_code text", "error_message text", "customized bool", "demo bool", "cost_micros bigint",
+    "fallback_from text", "shadow_code text", "created_at timestamptz",
 )  # fmt: skip
 CONVERSATION = _columns(
     "id uuid conversation_id",
@@ -72,8 +94,8 @@ RUN = _columns(
     "conversation_id uuid", "user_id uuid", "status text", "input text", "documents jsonb", "parameters jsonb",
     "output text", "structured_output jsonb", "problem jsonb", "provider text", "model text", "demo bool",
     "config_revision int", "prompt_hash text",
-    "input_tokens int", "output_tokens int", "usage_estimated bool", "execution_time_ms int",
-    "created_at timestamptz", "finished_at timestamptz",
+    "input_tokens int", "output_tokens int", "usage_estimated bool", "execution_time_ms int", "cost_micros bigint",
+    "fallback_from text", "created_at timestamptz", "finished_at timestamptz",
 )  # fmt: skip
 #: A queued run has its row already; its end replaces it.
 RUN_CONFLICT = "ON CONFLICT (id) DO UPDATE SET " + ", ".join(
@@ -123,13 +145,13 @@ def write(rows: Sequence[Row]) -> None:
     for row in rows:
         row["tokens_used"] = row["input_tokens"] + row["output_tokens"]
         # An entry may be of a process that was older than these columns.
-        row.setdefault("config_revision", 0)
-        row.setdefault("prompt_hash", "")
+        for name, nothing in NEW_COLUMNS.items():
+            row.setdefault(name, nothing)
         row["title"] = row["input"].strip().splitlines()[0][:200] if row["input"].strip() else ""
         by_tenant[row["tenant_id"]].append(row)
     with tenancy.use(tenancy.platform("write the execution log")), transaction.atomic():
         _yield_when_frozen()
-        _insert("public", "agent_execution_log", LOG, rows, "ON CONFLICT DO NOTHING")
+        _insert("public", "agent_execution_log", LOG, rows, "ON CONFLICT DO NOTHING", wrapped=LEDGER)
         _first_executions({row["agent_id"] for row in rows})
         schemas = _schemas(list(by_tenant))
         for tenant_id, its in by_tenant.items():
@@ -146,7 +168,14 @@ def _yield_when_frozen() -> None:
         cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, true)", [FROZEN])
 
 
-def _insert(schema: str, table: str, columns: Sequence[Column], rows: Sequence[Row], conflict: str) -> None:
+def _insert(
+    schema: str,
+    table: str,
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    conflict: str,
+    wrapped: str = "{}",
+) -> None:
     # The first one of an id counts: a conversation is named after its first turn.
     unique = {row[columns[0].source or columns[0].name]: row for row in reversed(rows)}
     values = [[column.value(row) for row in unique.values()] for column in columns]
@@ -156,7 +185,7 @@ def _insert(schema: str, table: str, columns: Sequence[Column], rows: Sequence[R
         sql.Identifier(schema, table), names, arrays, sql.SQL(conflict)
     )
     with connections["default"].cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(sql.SQL(wrapped).format(statement), values)
 
 
 def _first_executions(agent_ids: set[str]) -> None:
