@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -30,6 +31,20 @@ GUARD = Histogram(
     "Seconds in the guard",
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.1, 1),
 )
+CIRCUIT = Gauge(
+    "agent_circuit_state",
+    "1 for the state that an agent's circuit is in",
+    ["agent_id", "state"],
+    multiprocess_mode="mostrecent",
+)
+BUDGET = Gauge(
+    "agent_token_budget_used_ratio",
+    "Share of the day's tokens that is used or reserved",
+    ["agent_id", "tenant"],
+    multiprocess_mode="mostrecent",
+)
+#: Agents of tenants whose budgets are exported; more would make a series of each.
+BUDGETS_AT_MOST = 500
 BACKLOG = Gauge("execution_log_backlog", "Spool entries not yet written", multiprocess_mode="mostrecent")
 
 
@@ -48,6 +63,25 @@ def finished(
 def refused(agent_id: str, version: str) -> None:
     """Count a run that the guard did not admit."""
     _of(RUNS, agent_id, version, "refused").inc()
+
+
+_budgets: set[tuple[str, str]] = set()
+
+
+def budget(agent_id: str, tenant: str, limit: int, left: int) -> None:
+    """Note how much of a day's tokens is used."""
+    key = (agent_id, tenant)
+    if limit <= 0 or (key not in _budgets and len(_budgets) >= BUDGETS_AT_MOST):
+        return
+    _budgets.add(key)
+    _of(BUDGET, *key).set(1 - left / limit)
+
+
+def circuits(states: Mapping[str, str]) -> None:
+    """Note the state of every agent's circuit."""
+    for agent_id, state in states.items():
+        for each in ("closed", "open", "half_open"):
+            _of(CIRCUIT, agent_id, each).set(each == state)
 
 
 @lru_cache(maxsize=4096)

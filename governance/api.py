@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -128,22 +128,35 @@ async def create_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpRe
         return _answer(202, await background.enqueue(identity, agent_id, asked))
     execution = await start(identity, agent_id, asked, mode="request")
     await _watched(request, execution, wait)
+    left = execution.bounds.admitted.headers
     if execution.end is None:
         execution.mode = "background"
-        return _answer(202, execution.shown())
+        return _answer(202, execution.shown(), left)
     if execution.end.problem is not None:
         problem = execution.end.problem
         raise Problem(
-            problem.code, problem.detail, problem.errors, problem.headers, _with_run(problem, execution)
+            problem.code,
+            problem.detail,
+            problem.errors,
+            {**left, **(problem.headers or {})},
+            _with_run(problem, execution),
         )
-    return _answer(201, execution.shown())
+    return _answer(201, execution.shown(), left)
 
 
-def _answer(status: int, run: dict[str, Any]) -> HttpResponse:
+def _answer(status: int, run: dict[str, Any], headers: Mapping[str, str] | None = None) -> HttpResponse:
     """Return a run as it is: to hold it against its schema once more would cost a tenth of the whole run."""
     response = HttpResponse(orjson.dumps(run), status=status, content_type="application/json; charset=utf-8")
     response["Location"] = f"/api/v1/runs/{run['run_id']}"
+    for name, value in (headers or {}).items():
+        response[name] = value
     return response
+
+
+def _followed(execution: Execution, identity: Identity) -> EventStream:
+    return EventStream(
+        execution.lease.run_id, follow(execution.log), identity, execution.bounds.admitted.headers
+    )
 
 
 def _with_run(problem: Problem, execution: Execution) -> dict[str, Any]:
@@ -187,7 +200,7 @@ async def stream_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpRe
     if (joined := getattr(request, "continued_run", None)) is not None:
         return await _stream(identity, joined, 0)
     execution = await start(identity, agent_id, await _request(identity, agent_id, body), mode="stream")
-    return EventStream(execution.lease.run_id, follow(execution.log), identity)
+    return _followed(execution, identity)
 
 
 @trials.post(
@@ -204,7 +217,7 @@ async def try_config(request: HttpRequest, agent_id: str, body: TrialIn) -> Http
     await in_thread(_check_draft, tenant, agent_id, wishes)
     asked = await prepare(agent, text=body.input, parameters={"trial": True})
     execution = await start(identity, agent_id, asked, mode="stream", draft=Override(wishes))
-    return EventStream(execution.lease.run_id, follow(execution.log), identity)
+    return _followed(execution, identity)
 
 
 def _check_draft(tenant: tenancy.Tenant, agent_id: str, wishes: Wishes) -> None:
@@ -243,7 +256,7 @@ async def stream_for_event_source(
         return EventStream(run_id, events, identity)
     body = RunIn(input=input, conversation_id=conversation_id)
     execution = await start(identity, agent_id, await _request(identity, agent_id, body), mode="stream")
-    return EventStream(execution.lease.run_id, follow(execution.log), identity)
+    return _followed(execution, identity)
 
 
 async def _each(events: list[Event]) -> AsyncIterator[Event]:

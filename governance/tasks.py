@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from agents import partitions, providers
+from agents.guard.reconcile import reconcile
+from agents.models import AgentDefinition
 from governance.runs import background, watch
 from qualisys import redis as qredis
 from qualisys import tenancy
@@ -45,3 +47,19 @@ def mend_runs() -> None:
     for tenant in [row.values() for row in Tenant.objects.filter(status=TenantStatus.ACTIVE)]:
         with tenancy.use(tenant):
             background.mend()
+
+
+@app.task(base=PlatformTask, name="governance.reconcile_budgets")
+def reconcile_budgets() -> dict[str, int]:
+    """Compare what the guard has counted with the ledger, tenant by tenant; return how many counters drifted."""
+    agents = list(AgentDefinition.objects.values_list("agent_id", flat=True))
+    tenants = Tenant.objects.filter(status=TenantStatus.ACTIVE).values_list("schema_name", "id")
+    return asyncio.run(_reconcile(agents, list(tenants)))
+
+
+async def _reconcile(agents: list[str], tenants: list[tuple[str, UUID]]) -> dict[str, int]:
+    try:
+        drifts = {name: await reconcile(tenant_id, agents) for name, tenant_id in tenants}
+    finally:
+        await qredis.close()
+    return {name: len(found) for name, found in drifts.items() if found}

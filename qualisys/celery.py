@@ -30,6 +30,10 @@ app.conf.update(
     worker_redirect_stdouts=False,
     beat_schedule={
         "log partitions": {"task": "governance.ensure_partitions", "schedule": crontab(minute=7, hour="*/6")},
+        "drifted budgets": {
+            "task": "governance.reconcile_budgets",
+            "schedule": crontab(minute=23, hour=2),
+        },
         "lost runs": {"task": "governance.mend_runs", "schedule": 60.0},
     },
     task_routes={"governance.ensure_partitions": {"queue": "maintenance"}},

@@ -29,6 +29,7 @@ _CHANGE_PLATFORM: Final = frozenset(
         "agents.delete_agentdefinition",
         "agents.add_modeloffer",
         "agents.change_modeloffer",
+        "agents.reset_circuit",
         "versions.add_agentversion",
         "versions.change_agentversion",
         "tenants.add_tenant",

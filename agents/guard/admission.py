@@ -54,6 +54,21 @@ class Admitted:
     tokens: tuple[int, int, int]
     shadow: str
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What callers are told of their limits, with every run."""
+        return {**_left("requests", *self.rate), **_left("tokens", *self.tokens)}
+
+
+def _left(of: str, limit: int, left: int, milliseconds: int) -> dict[str, str]:
+    if limit <= 0:
+        return {}
+    return {
+        f"x-ratelimit-limit-{of}": str(limit),
+        f"x-ratelimit-remaining-{of}": str(left),
+        f"x-ratelimit-reset-{of}": str(-(-milliseconds // 1000)),
+    }
+
 
 class Stale(Exception):  # noqa: N818
     """What the caller knows is stale: `topics` changed since it was read, and were learnt now."""

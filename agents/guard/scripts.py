@@ -23,6 +23,8 @@ SETTLE = _step("settle")
 TAKE_BACK = _step("take_back")
 RESTORE = _step("restore")
 RESET = _step("reset")
+READ = _step("read")
+COUNTS = _step("counts")
 OWED = _step("owed")
 SEED = _step("seed")
 

@@ -8,7 +8,7 @@ take their leases back first, and what ends meanwhile is owed: the last step ref
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from uuid import UUID
 
@@ -48,17 +48,17 @@ async def _seed(tenant_id: UUID) -> None:
             continue
         if age < GRACE:
             raise not_ready((GRACE - age) / 1000)
-        spooled = await _spooled(tenant_id)
+        waits = await spooled(tenant_id)
         settled = {run.decode() for run in owed}
-        known = sorted(settled | set(spooled))
+        known = sorted(settled | set(waits))
         rows, stored = await in_thread(ledger.used, tenant_id, date.fromisoformat(day.decode()), known)
-        waiting = [spooled[run] for run in spooled.keys() - settled - stored]
+        waiting = [waits[run] for run in waits.keys() - settled - stored]
         args: list[str | bytes | int] = [
             str(tenant_id),
             memory,
             orjson.dumps(known),
             orjson.dumps(sorted(stored)),
-            *_counters(rows, waiting, day.decode()),
+            *_flat(sums(rows, waiting, day.decode())),
         ]
         if await client.run(scripts.SEED, (), args) == 1:
             return
@@ -74,7 +74,7 @@ def not_ready(seconds: float) -> Problem:
 _Entry = tuple[str, str, int, int]
 
 
-async def _spooled(tenant_id: UUID) -> dict[str, _Entry]:
+async def spooled(tenant_id: UUID) -> dict[str, _Entry]:
     """Return the tenant's settled runs that wait to be written: run to agent, day, tokens, cost."""
     found: dict[str, _Entry] = {}
     after = "-"
@@ -95,14 +95,16 @@ async def _spooled(tenant_id: UUID) -> dict[str, _Entry]:
         after = f"({rows[-1][0].decode()}"
 
 
-def _counters(rows: list[ledger.Used], waiting: list[_Entry], today: str) -> Iterator[str | int]:
-    """Yield agent ('' for all), day or month, tokens and cost of every counter."""
+def sums(
+    rows: Sequence[ledger.Used], waiting: Sequence[_Entry], today: str
+) -> dict[tuple[str, str], list[int]]:
+    """Return tokens and cost by agent ('' for all of them) and day or month."""
     month = today[:7]
-    sums: dict[tuple[str, str], list[int]] = {}
+    found: dict[tuple[str, str], list[int]] = {}
 
     def add(agent_id: str, period: str, tokens: int, cost: int) -> None:
         for whose in (agent_id, ""):
-            total = sums.setdefault((whose, period), [0, 0])
+            total = found.setdefault((whose, period), [0, 0])
             total[0] += tokens
             total[1] += cost
 
@@ -112,5 +114,9 @@ def _counters(rows: list[ledger.Used], waiting: list[_Entry], today: str) -> Ite
     for agent_id, day, tokens, cost in waiting:
         add(agent_id, day, tokens, cost)
         add(agent_id, day[:7], tokens, cost)
-    for (whose, period), (tokens, cost) in sums.items():
+    return found
+
+
+def _flat(found: dict[tuple[str, str], list[int]]) -> Iterator[str | int]:
+    for (whose, period), (tokens, cost) in found.items():
         yield from (whose, period, tokens, cost)

@@ -66,6 +66,8 @@ async def start(
             continue
         record.answered(begun, bounds.candidate.provider, bounds.candidate.model)
         begun["shadow_code"] = bounds.admitted.shadow
+        limit, left, _ = bounds.admitted.tokens
+        metrics.budget(agent_id, tenant.schema, limit, left)
         execution = Execution(bounds, begun, effective, request, context, messages, mode)
         executions[run_id] = execution
         execution.task = asyncio.create_task(execution.run())

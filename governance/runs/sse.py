@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -34,8 +34,14 @@ def frame(run_id: UUID, event: Event) -> bytes:
 class EventStream(HttpResponse):
     """A response that relays a run's events until it ends or the reader is gone or no longer admitted."""
 
-    def __init__(self, run_id: UUID, events: AsyncIterator[Event], identity: Identity) -> None:
-        super().__init__(content_type="text/event-stream; charset=utf-8")
+    def __init__(
+        self,
+        run_id: UUID,
+        events: AsyncIterator[Event],
+        identity: Identity,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(content_type="text/event-stream; charset=utf-8", headers=headers)
         self["Cache-Control"] = "no-cache, no-store"
         self["X-Accel-Buffering"] = "no"
         self.run_id, self.events, self.identity = run_id, events, identity

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import asdict
 
 from agents import metrics, registry, stops
-from agents.guard import restore, scripts
+from agents.guard import circuits, restore, scripts
 from agents.guard.admission import SPOOL, events_key, lease_key
 from governance.runs import kept
 from governance.runs.execution import Execution, executions
@@ -27,7 +27,17 @@ async def tick() -> None:
         await _look(running)
         await _judge(running)
     await kept.tick()
+    await _export()
     metrics.BACKLOG.set(await qredis.client().call("XLEN", SPOOL))
+
+
+async def _export() -> None:
+    """Show every agent's circuit in the metrics: as tenants that run it unchanged meet it."""
+    states = {agent.agent_id: "closed" for agent in await registry.enabled()}
+    for reading in sorted(await circuits.not_closed(), key=lambda each: each.state != "half_open"):
+        if reading.circuit.agent_id in states and reading.circuit.tenant_id is None:
+            states[reading.circuit.agent_id] = reading.state
+    metrics.circuits(states)
 
 
 async def _look(running: list[Execution]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections, connections
 
+from agents.guard import events as guard_events
 from governance.runs import reaper, spool
 from qualisys import audit, events, pulse
 from qualisys import redis as qredis
@@ -28,13 +29,14 @@ class Command(BaseCommand):
     help = "Relay events, write finished runs from the spool and end the runs of dead processes."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run the three loops in threads."""
+        """Run the loops in threads."""
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         consumer = pulse.Pulse().process
         loops: dict[str, Callable[[], int]] = {
             "events": events.relay,
+            "guard": guard_events.drain,
             "spool": lambda: spool.drain(consumer),
             "reaper": lambda: asyncio.run(_reap()),
         }

@@ -1,0 +1,1 @@
+"""How agents are doing, for those who look after them: circuits, budgets, and what the guard did."""
