@@ -77,11 +77,16 @@ def budget(agent_id: str, tenant: str, limit: int, left: int) -> None:
     _of(BUDGET, *key).set(1 - left / limit)
 
 
+_circuits: dict[str, str] = {}
+
+
 def circuits(states: Mapping[str, str]) -> None:
     """Note the state of every agent's circuit."""
     for agent_id, state in states.items():
-        for each in ("closed", "open", "half_open"):
-            _of(CIRCUIT, agent_id, each).set(each == state)
+        if _circuits.get(agent_id) != state:
+            _circuits[agent_id] = state
+            for each in ("closed", "open", "half_open"):
+                _of(CIRCUIT, agent_id, each).set(each == state)
 
 
 @lru_cache(maxsize=4096)
