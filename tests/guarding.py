@@ -1,0 +1,58 @@
+"""The guard for tests: plans without a database, and contenders in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+from agents.guard.plan import Candidate, Plan, Price
+from agents.limits.numbers import CONDUCT_DEFAULTS
+from agents.limits.settle import Settled
+from qualisys import redis as qredis
+from tests.portal import ROOT
+
+FREE = Price(0, 0)
+
+
+def plan(
+    *,
+    tenant_id: UUID | None = None,
+    agent_id: str = "guarded",
+    models: Sequence[str] = ("m",),
+    max_tokens: int = 100,
+    timeout: int = 60,
+    customized: bool = False,
+    shadow: bool = False,
+    price: Price = FREE,
+    agent: dict[str, Any] | None = None,
+    tenant: dict[str, Any] | None = None,
+    conduct: dict[str, Any] | None = None,
+) -> Plan:
+    """Return a plan with these limits and no others; its tenant's counters are seeded."""
+    tenant_id = tenant_id or uuid4()
+    seeded(tenant_id)
+    limits = Settled(agent or {}, tenant or {}, {**CONDUCT_DEFAULTS, **(conduct or {})}, 100, {}, {}, {})
+    candidates = [Candidate("openai", model, price) for model in models]
+    return Plan(tenant_id, agent_id, candidates, limits, max_tokens, timeout, 0, customized, shadow)
+
+
+def seeded(tenant_id: UUID) -> None:
+    """Let the guard know what the tenant has used: nothing."""
+    client = qredis.sync_client()
+    client.eval(qredis.REMEMBER.source, 0, str(client.info("server")["run_id"]))
+    client.set(f"seeded:{tenant_id}", client.get("memory") or b"")
+
+
+def contend(module: str, processes: int, **told: Any) -> list[dict[str, Any]]:
+    """Run `module` in several processes at once, each with `told` on its command line; return what they print."""
+    command = [sys.executable, "-m", module, json.dumps(told, default=str)]
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "qualisys.settings"}
+    started = [subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE) for _ in range(processes)]
+    printed = [process.communicate(timeout=600)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * processes
+    return [json.loads(text) for text in printed]
