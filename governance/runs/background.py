@@ -12,7 +12,7 @@ from django.utils import timezone
 from agents.guard.admission import lease_key, result_key
 from governance.models import Conversation, Run
 from governance.runs import record
-from governance.runs.orchestrator import configure, start
+from governance.runs.orchestrator import PASSING, configure, start
 from governance.runs.request import RunRequest
 from qualisys import redis as qredis
 from qualisys import tenancy
@@ -24,6 +24,8 @@ from tenants.identity import Identity
 
 #: After this long a queued run counts as lost on its way.
 LOST = timedelta(seconds=90)
+#: For this long a queued run is tried again where the guard refuses it for a moment, with such seconds between.
+PATIENCE, LONGEST_PAUSE = timedelta(minutes=15), 60
 
 _STORED = (
     "agent_id", "version", "version_reason", "content_hash", "conversation_id", "user_id", "input", "documents",
@@ -70,6 +72,8 @@ async def execute(run_id: UUID) -> str:
     try:
         execution = await start(identity, row.agent_id, request, mode="background", run_id=row.pk)
     except Problem as problem:
+        if problem.code in PASSING and timezone.now() - row.created_at < PATIENCE:
+            return await in_thread(_put_back, run_id, problem)
         return await in_thread(_fail, run_id, problem)
     await execution.finished()
     return execution.end.status if execution.end else "failed"
@@ -82,6 +86,17 @@ def _take(run_id: UUID) -> tuple[Run, bool] | None:
         return None
     row = Run.objects.get(pk=run_id)
     return row, not Conversation.objects.filter(pk=row.conversation_id).exists()
+
+
+def _put_back(run_id: UUID, problem: Problem) -> str:
+    """Queue a run again that the guard refused for a moment."""
+    from governance.tasks import execute_run
+
+    claimed = Run.objects.filter(pk=run_id, status=Run.Status.RUNNING)
+    if claimed.update(status=Run.Status.QUEUED):
+        wait = int((problem.headers or {}).get("Retry-After", "2"))
+        execute_run.apply_async((str(run_id),), countdown=min(wait, LONGEST_PAUSE))
+    return "queued"
 
 
 def _fail(run_id: UUID, problem: Problem) -> str:

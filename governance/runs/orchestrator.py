@@ -31,6 +31,8 @@ from tenants.overrides.merge import Effective, Override
 
 #: How often a run is tried anew because what it knew had changed meanwhile: about a second.
 ATTEMPTS = 10
+#: Refusals that pass by themselves, soon: a run that nobody waits for is tried again.
+PASSING = frozenset({"guard_unavailable", "rate_limited"})
 
 
 async def start(
@@ -59,7 +61,12 @@ async def start(
         await gates.before_run(effective, request)
         begun = record.begin(run_id, identity, effective, request, context)
         lease = Lease(run_id, tenant.id, agent_id, context.conversation_id)
-        bounds = await _admitted(lease, plan, grant, epochs, begun)
+        try:
+            bounds = await _admitted(lease, plan, grant, epochs, begun)
+        except Problem as problem:
+            if mode == "background" and problem.code in PASSING:
+                raise
+            raise refused.noted(begun, problem) from None
         if bounds is None:
             # Changes come in bursts (an administrator at work, the outbox behind them): let it pass.
             await asyncio.sleep(0.02 * attempt)
@@ -91,8 +98,6 @@ async def _admitted(
     except Unseeded:
         await seeding.seed(plan.tenant_id)
         return None
-    except Problem as problem:
-        raise refused.noted(begun, problem) from None
     except RedisUnavailable as error:
         detail = "The guard cannot be asked, so nothing may run. Try again in a few seconds."
         raise Problem("guard_unavailable", detail, headers={"Retry-After": "2"}) from error

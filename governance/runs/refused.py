@@ -35,6 +35,8 @@ _minute = 0
 
 def noted(begun: dict[str, Any], problem: Problem) -> Problem:
     """Log a refused run and return its Problem with the run's id; one that was not logged has none."""
+    if problem.code == "guard_unavailable":
+        return problem  # where there is no guard, there is no spool
     metrics.refused(begun["agent_id"], begun["version"])
     if not _is_worth_a_row(begun["tenant_id"], begun["agent_id"], problem.code):
         return problem
