@@ -32,10 +32,12 @@ def plan(
     agent: dict[str, Any] | None = None,
     tenant: dict[str, Any] | None = None,
     conduct: dict[str, Any] | None = None,
+    seeded_before: bool = False,
 ) -> Plan:
-    """Return a plan with these limits and no others; its tenant's counters are seeded."""
+    """Return a plan with these limits and no others; its tenant's counters are seeded, unless they are anyway."""
     tenant_id = tenant_id or uuid4()
-    seeded(tenant_id)
+    if not seeded_before:
+        seeded(tenant_id)
     limits = Settled(agent or {}, tenant or {}, {**CONDUCT_DEFAULTS, **(conduct or {})}, 100, {}, {}, {})
     candidates = [Candidate("openai", model, price) for model in models]
     return Plan(tenant_id, agent_id, candidates, limits, max_tokens, timeout, 0, customized, shadow)

@@ -40,7 +40,7 @@ def test_pages__what_a_tenant_asked__is_on_none_of_them(portal: Portal, owner: h
             f"/agents/{agent}/runs", json={"input": canary}, headers={"Prefer": "respond-async"}
         )
         assert begun.status_code == 202, begun.text
-        wait_for(lambda: agent in owner.get("/admin/live/").text, 10, "the run on the live page")
+        wait_for(lambda: agent in owner.get("/admin/live/").text, 30, "the run on the live page")
         assert canary not in owner.get("/admin/live/").text
         client.post(f"/runs/{begun.json()['run_id']}/cancel")
     wait_for(
