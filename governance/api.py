@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from agents import selectors as agent_selectors
-from governance.runs import background, selectors, watch
+from governance.runs import background, selectors, told, watch
 from governance.runs.execution import Execution, executions
 from governance.runs.orchestrator import start
 from governance.runs.replay import UNDER_WAY, replay
@@ -215,7 +215,7 @@ async def try_config(request: HttpRequest, agent_id: str, body: TrialIn) -> Http
     agent = await effective.visible(identity, agent_id, even_off=True)
     wishes = body.config.wishes().model_copy(update={"enabled": True})
     await in_thread(_check_draft, tenant, agent_id, wishes)
-    asked = await prepare(agent, text=body.input, parameters={"trial": True})
+    asked = told.with_draft(await prepare(agent, text=body.input), wishes)
     execution = await start(identity, agent_id, asked, mode="stream", draft=Override(wishes))
     return _followed(execution, identity)
 

@@ -95,6 +95,33 @@ class RunOut(Schema):
     user_id: UUID
 
 
+class LayerOut(Schema):
+    """A stretch of the prompt and whose it is: base, locked, tenant or template."""
+
+    kind: str = Field(examples=["tenant"])
+    text: str
+
+
+class ToldOut(Schema):
+    """What the model was told in a run."""
+
+    run_id: UUID
+    agent_id: str
+    version: str = Field(examples=["1.0.0"])
+    content_hash: str | None = Field(description="Of the version; null while the run is being stored.")
+    config_revision: int
+    layers: list[LayerOut] = Field(
+        description="Joined, they are the prompt. Empty where nothing can be rebuilt."
+    )
+    system_prompt: str | None
+    prompt_hash: str = Field(description="SHA-256 of what the model was told, taken when the run began.")
+    verified: bool = Field(description="Whether the text has this hash, so that it is what was told.")
+    reason: str = Field(description="Why it is not verified; empty where it is.")
+    provider: str | None
+    model: str | None
+    max_tokens: int | None = Field(description="Null where the agent was changed after the run began.")
+
+
 class AgentCard(Schema):
     """An agent as members discover it: never a prompt."""
 

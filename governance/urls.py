@@ -12,6 +12,7 @@ urlpatterns = [
     path("agents/<str:agent_id>/", views.agent, name="agent"),
     path("runs/", views.runs, name="runs"),
     path("runs/<uuid:run_id>/", views.run, name="run"),
+    path("runs/<uuid:run_id>/told/", views.run_told, name="run-told"),
     path("runs/<uuid:run_id>/document.docx", views.run_document, name="run-document"),
     path("settings/usage/", views.usage, name="usage"),
     path("settings/usage/usage.csv", views.usage_file, name="usage-file"),

@@ -20,7 +20,7 @@ from governance import usage as figures
 from governance.exports import spreadsheet, word
 from governance.models import Run
 from governance.rendering import markdown
-from governance.runs import selectors
+from governance.runs import selectors, told
 from governance.runs.selectors import Filters
 from governance.sparks import sparks
 from qualisys import tenancy
@@ -212,8 +212,17 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "may_run": any(card["agent_id"] == found["agent_id"] and card["may_run"] for card in cards),
         "is_own": _is_own(identity, found),
         "may_stop": _is_own(identity, found) or identity.has_perm("governance.change_run"),
+        "shows_told": identity.has_perm(told.PERM),
     }
     return render(request, "governance/run.html", context)
+
+
+@login_required
+@require_safe
+def run_told(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """Show what the model was told in a run, as the piece that the run's page loads."""
+    found = async_to_sync(told.told)(identity_of(request), run_id)
+    return render(request, "governance/told.html", {"told": found})
 
 
 @login_required

@@ -52,7 +52,7 @@ function show({ effective, problem, characters, tokens }) {
         "div",
         { class: `layer layer-${kind}` },
         h("span", { class: "layer-name" }, icon(NAMES[kind][0]), NAMES[kind][1]),
-        h("pre", { class: "layer-text", ...(kind === "base" && { tabindex: 0, role: "region", "aria-label": "The agent's own prompt" }) }, text),
+        h("pre", { class: "layer-text", ...(kind === "base" && { tabindex: 0, role: "group", "aria-label": "The agent's own prompt" }) }, text),
       ),
     ),
   );

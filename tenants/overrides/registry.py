@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from qualisys import tenancy
 from qualisys.cache import Cached
+from qualisys.problems import Problem
 from tenants.overrides.merge import NO_OVERRIDE, Override
-from tenants.overrides.models import TenantAgentConfig
+from tenants.overrides.models import TenantAgentConfig, TenantAgentConfigRevision
 from tenants.overrides.wishes import Wishes
 
 #: Seconds an override may live in Redis (AC2 of story 6.5b); an epoch ends it earlier.
@@ -26,6 +29,20 @@ def from_model(row: TenantAgentConfig) -> Override:
 def wishes_of(row: TenantAgentConfig) -> Wishes:
     """Return a row's wishes."""
     return Wishes.model_validate({name: getattr(row, name) for name in Wishes.model_fields})
+
+
+def wishes_of_revision(row: TenantAgentConfigRevision) -> Wishes:
+    """Return the wishes of a kept state; raise `conflict` where they are not in a form that is understood today."""
+    try:
+        return Wishes.model_validate(row.config or {})
+    except ValidationError as error:
+        named = (
+            ", ".join(sorted({str(line["loc"][0]) for line in error.errors() if line["loc"]})) or "its form"
+        )
+        detail = (
+            f"Revision {row.number} holds what cannot be read any more ({named}). Write it down anew instead."
+        )
+        raise Problem("conflict", detail[:500]) from error
 
 
 def load(tenant_id: UUID) -> Overrides:

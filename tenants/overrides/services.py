@@ -89,7 +89,7 @@ def restore_config(
         actor=actor,
         tenant=tenant,
         agent_id=agent_id,
-        wishes=Wishes.model_validate(revision.config),
+        wishes=registry.wishes_of_revision(revision),
         reason=because,
     )
     return None

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import violations
 from tests.browser.conftest import Open
 from tests.browser.test_pages import MISNAMED, OVERFLOW
-from tests.browser.test_settings_pages import SHAPES, barriers, picture
+from tests.browser.test_settings_pages import SHAPES, picture
 from tests.portal import Portal, Scripted, wait_for
 
 pytestmark = pytest.mark.browser
@@ -50,7 +51,7 @@ def test_pages__have_no_barriers_and_fit(open_page: Open, echo: Scripted, shape:
         page = opened(open_page, agent_id, **SHAPES[shape])
         expect(page.locator("h1")).to_be_visible()
         picture(page, f"settings-agent{'' if agent_id else 's'}-{shape}")
-        assert [*barriers(page), *page.evaluate(MISNAMED)] == []
+        assert [*violations(page), *page.evaluate(MISNAMED)] == []
         assert page.evaluate(OVERFLOW) <= 0
 
 

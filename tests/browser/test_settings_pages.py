@@ -11,12 +11,12 @@ from typing import Any, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.db import connections
 from playwright.sync_api import Page, expect
 
 from qualisys import tenancy
 from tenants.signin import factors, passkeys
+from tests.browser.axe import violations
 from tests.browser.conftest import Open
 from tests.browser.test_pages import MISNAMED, OVERFLOW
 from tests.people import Somebody
@@ -117,17 +117,6 @@ def entered(open_page: Open, owner: Somebody) -> Any:
     return opened
 
 
-def barriers(page: Page) -> list[str]:
-    """What axe-core finds serious or critical."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{each['id']}: {node['html'][:120]}"
-        for each in found
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"]
-    ]
-
-
 def picture(page: Page, name: str) -> None:
     if PICTURES:
         Path(PICTURES).mkdir(parents=True, exist_ok=True)
@@ -142,7 +131,7 @@ def test_page__has_no_barriers_and_fits(entered: Any, shape: str) -> None:
         page.goto(path)
         expect(page.locator("h1, h2").first).to_be_visible()
         picture(page, f"settings-{name}-{shape}")
-        wrong = [*barriers(page), *page.evaluate(MISNAMED)]
+        wrong = [*violations(page), *page.evaluate(MISNAMED)]
         if wrong or page.evaluate(OVERFLOW) > 0:
             found[name] = wrong or "wider than the screen"
     assert found == {}
@@ -153,7 +142,7 @@ def test_open_page__has_no_barriers_and_fits(open_page: Open, shape: str) -> Non
     for name, path in OPEN_PAGES.items():
         page = open_page(path, role=None, **SHAPES[shape])
         picture(page, f"{name}-{shape}")
-        assert barriers(page) == []
+        assert violations(page) == []
         assert page.evaluate(MISNAMED) == []
         assert page.evaluate(OVERFLOW) <= 0
 
@@ -196,7 +185,7 @@ def test_member__deactivated__comes_back_by_undo(entered: Any, tenants: Tenants)
     page.get_by_role("link", name="Deactivate").click()
     expect(page.get_by_role("heading", name="Deactivate Quentin Quitter?")).to_be_visible()
     picture(page, "settings-confirm-light")
-    assert barriers(page) == []
+    assert violations(page) == []
     page.get_by_role("button", name="Deactivate").click()
     expect(page.get_by_text("Quentin Quitter is deactivated.")).to_be_visible()
     picture(page, "settings-undo-light")
@@ -214,7 +203,7 @@ def test_key__created__is_shown_once(entered: Any) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_label("API key")).to_have_value(re.compile(r"^qk_\w+_\w+_\w+$"))
     picture(page, "settings-key-shown-light")
-    assert barriers(page) == []
+    assert violations(page) == []
     page.get_by_role("button", name="Copy").click()
     page.get_by_role("link", name="I have kept it").click()
     expect(page.get_by_text("Deployment")).to_be_visible()
@@ -233,12 +222,12 @@ def test_second_factor__set_up_by_the_page_and_asked_at_the_next_sign_in(
     expect(page.get_by_role("heading", name="Two-factor sign-in is on")).to_be_visible()
     expect(page.locator(".codes li")).to_have_count(10)
     picture(page, "settings-recovery-light")
-    assert barriers(page) == []
+    assert violations(page) == []
     again = open_page("/sign-in/", role=None, tenant="spare_3")
     enter(again, person)
     expect(again.get_by_role("heading", name="Your code")).to_be_visible()
     picture(again, "code-light")
-    assert barriers(again) == []
+    assert violations(again) == []
     again.keyboard.type("000000")
     again.keyboard.press("Enter")
     expect(again.locator(".field-error")).to_contain_text("not right")
@@ -267,7 +256,7 @@ def test_passkey__made_on_the_page__signs_in_without_a_password(
     page.get_by_role("button", name="Add a passkey").click()
     expect(page.get_by_text("Virtual laptop", exact=True)).to_be_visible()
     picture(page, "settings-passkey-light")
-    assert barriers(page) == []
+    assert violations(page) == []
     with_factor(person.user.pk)
     sign_out(page)
     page.get_by_role("button", name="Use a passkey").click()

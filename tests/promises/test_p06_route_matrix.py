@@ -66,6 +66,7 @@ EXPECTED: dict[Route, frozenset[str]] = {
     ("GET", "/agents/{agent_id}/stream"): MEMBERS,
     ("GET", "/runs"): MEMBERS,
     ("GET", "/runs/{run_id}"): MEMBERS,
+    ("GET", "/runs/{run_id}/told"): ADMINS,
     ("GET", "/runs/{run_id}/stream"): MEMBERS,
     ("POST", "/runs/{run_id}/cancel"): MEMBERS,
     ("GET", "/conversations/{conversation_id}"): MEMBERS,
