@@ -292,13 +292,15 @@ def events_of(identity: Identity, run_id: UUID, position: int) -> AsyncIterator[
 @runs.get("", response={200: Page[RunOut], **REFUSALS}, auth=Requires("governance.view_run", where="tenant"))
 async def list_runs(
     request: HttpRequest,
-    agent_id: str | None = None,
-    status: str | None = None,
+    agent_id: str = "",
+    status: str = "",
+    who: str = "",
+    q: str = "",
     cursor: str | None = None,
     limit: int | None = None,
 ) -> dict[str, Any]:
-    """List the runs you may see, newest first."""
-    filters = selectors.Filters(agent_id=agent_id, status=status)
+    """List the runs you may see, newest first; `who` is a person's id, `q` words of the request."""
+    filters = selectors.filters_of(agent_id=agent_id, status=status, who=who, text=q)
     return await selectors.list_runs(identity_of(request), filters=filters, cursor=cursor, limit=limit)
 
 

@@ -26,9 +26,8 @@ from governance.sparks import sparks
 from qualisys import tenancy
 from qualisys.access import check
 from qualisys.icons import icon_of
-from qualisys.problems import Problem, invalid
+from qualisys.problems import Problem
 from qualisys.roles import LABELS
-from qualisys.text import unstorable
 from tenants import discovery
 from tenants.identity import Identity, identity_of
 from tenants.models import User
@@ -142,8 +141,12 @@ def runs(request: HttpRequest) -> HttpResponse:
     """List runs, newest first, filtered by `?agent=`, `?status=`, `?who=` (a person's id) and `?q=` (words)."""
     identity = identity_of(request)
     check(identity, "governance.view_run")
-    chosen = {name: _asked_for(request, name) for name in ("agent", "status", "who", "q")}
-    filters = Filters(chosen["agent"] or None, chosen["status"] or None, _person(chosen["who"]), chosen["q"])
+    chosen = {
+        name: request.GET.get(name, "")[: selectors.MAX_FILTER] for name in ("agent", "status", "who", "q")
+    }
+    filters = selectors.filters_of(
+        agent_id=chosen["agent"], status=chosen["status"], who=chosen["who"], text=chosen["q"]
+    )
     page = async_to_sync(selectors.list_runs)(
         identity, filters=filters, cursor=request.GET.get("cursor"), limit=PAGE
     )
@@ -164,20 +167,6 @@ def runs(request: HttpRequest) -> HttpResponse:
         "shows_usage": identity.has_perm("agents.view_executionlog"),
     }
     return render(request, "governance/runs.html", context)
-
-
-def _asked_for(request: HttpRequest, name: str) -> str:
-    value = request.GET.get(name, "")[:200]
-    if unstorable(value):
-        raise invalid(name, "text", "The address holds characters that no text can have.")
-    return value
-
-
-def _person(who: str) -> UUID | None:
-    try:
-        return UUID(who) if who else None
-    except ValueError as error:
-        raise invalid("who", "person", "Choose a person from the list.") from error
 
 
 def _people(identity: Identity, chosen: UUID | None) -> list[tuple[str, str]]:

@@ -17,8 +17,9 @@ from governance.runs import record
 from qualisys import pagination, tenancy
 from qualisys import redis as qredis
 from qualisys.database.threads import in_thread
-from qualisys.problems import Problem
+from qualisys.problems import Problem, invalid
 from qualisys.redis import RedisUnavailable
+from qualisys.text import unstorable
 from tenants.identity import Identity
 
 #: Sorts before every stored run, as a cursor after a page of live runs alone.
@@ -26,6 +27,8 @@ NEWEST = str(UUID(int=(1 << 128) - 1))
 
 #: A search: runs it looks at for one page, characters of a request it looks at, and words it takes.
 SEARCHED, LOOKED_AT, MAX_WORDS = 5_000, 1_000, 10
+#: Characters of what a list is narrowed to.
+MAX_FILTER = 200
 #: Runs whose people a list can be narrowed to.
 RECENT = 1_000
 
@@ -133,6 +136,20 @@ class Filters:
             and (self.user_id is None or str(self.user_id) == run["user_id"])
             and all(word in looked_at for word in self.words)
         )
+
+
+def filters_of(*, agent_id: str = "", status: str = "", who: str = "", text: str = "") -> Filters:
+    """Return what somebody asks a list to be narrowed to; raise a `validation_error` that names what means nothing."""
+    for name, value in {"agent_id": agent_id, "status": status, "who": who, "q": text}.items():
+        if unstorable(value):
+            raise invalid(name, "text", "This holds characters that no text can have.")
+        if len(value) > MAX_FILTER:
+            raise invalid(name, "length", f"This may have {MAX_FILTER} characters at most.")
+    try:
+        person = UUID(who) if who else None
+    except ValueError as error:
+        raise invalid("who", "person", "Name a person by their id, as a run's user_id has it.") from error
+    return Filters(agent_id or None, status or None, person, text)
 
 
 async def list_runs(

@@ -116,7 +116,8 @@ def history(tenant_id: UUID, agent_id: str) -> list[dict[str, Any]]:
 
 def _prompt_diff(now: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> list[str]:
     """Return how the instructions differ from the revision before, as lines of a unified diff without its head."""
-    old, new = (((state or {}).get("custom_prompt") or "").splitlines() for state in (before, now))
+    # A state of long ago may hold anything: a history that cannot be shown would help nobody.
+    old, new = (str((state or {}).get("custom_prompt") or "").splitlines() for state in (before, now))
     return list(unified_diff(old, new, lineterm="", n=1))[2:]
 
 

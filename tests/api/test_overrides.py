@@ -9,6 +9,7 @@ import pytest
 
 from agents import services as agents
 from qualisys import tenancy
+from tests import pages
 from tests.connections import app_role, as_platform, column
 from tests.people import SYSTEM
 from tests.portal import Portal, Scripted, wait_for
@@ -322,6 +323,32 @@ def test_history__says_who_when_and_why_and_restores(portal: Portal, echo: Scrip
     assert history[1]["config"] is None
     assert history[2]["changed"] == ["custom_prompt", "custom_tags"]
     assert all(each["by"] and each["at"] for each in history)
+
+
+def test_restore__of_a_state_that_cannot_be_read_any_more__conflict_in_words(
+    portal: Portal, echo: Scripted
+) -> None:
+    put(portal, echo.agent_id, custom_prompt=RULES)
+    with as_platform() as connection:
+        connection.execute(
+            """INSERT INTO public.tenant_agent_config_revisions
+            (id, tenant_id, agent_id, number, config, base_version, reason, created_at)
+            SELECT gen_random_uuid(), tenant_id, agent_id, 2, '{"custom_prompt": 5, "shouting": true}', '', '', now()
+            FROM public.tenant_agent_config_revisions WHERE agent_id = %s""",
+            [echo.agent_id],
+        )
+    with portal.client("globex", "owner") as client:
+        answer = client.post(f"/tenant/agents/{echo.agent_id}/config/restore", json={"revision": 2})
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert "cannot be read any more (custom_prompt, shouting)" in answer.json()["detail"]
+    shown = get(portal, echo.agent_id)
+    assert (shown["custom_prompt"], shown["revision"]) == (RULES, 2), "and the history can be shown"
+    with pages.as_role(portal, "globex", "owner") as client:
+        page = f"/settings/agents/{echo.agent_id}/"
+        assert client.get(page).status_code == 200
+        form = {"csrfmiddlewaretoken": client.cookies["csrftoken"]}
+        refused = client.post(f"{page}restore/2/", data=form)
+    assert (refused.status_code, "cannot be read any more" in refused.text) == (409, True)
 
 
 def test_base_that_changes_under_a_prompt__is_told_with_a_diff_until_accepted(

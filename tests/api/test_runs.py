@@ -176,6 +176,37 @@ def test_get_run__forgotten_by_redis__is_the_same_from_the_database(
     assert run["structured_output"] == {"score": 31}
 
 
+@pytest.mark.parametrize(
+    "asked", ["who=%00", "q=%00", "agent_id=%00", "status=%00", "who=me", "q=" + "x" * 201]
+)
+def test_list_runs__narrowed_to_what_means_nothing__refused(portal: Portal, asked: str) -> None:
+    with portal.client() as client:
+        answer = client.get(f"/runs?{asked}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_error")
+    named = [error["field"] for error in answer.json().get("errors", [])]
+    assert named == ([] if "%00" in asked else [asked.partition("=")[0]])
+
+
+def test_list_runs__by_person_and_words__as_on_the_page(
+    portal: Portal, tenants: dict[str, tenancy.Tenant]
+) -> None:
+    agent, needle = portal.scripted().agent_id, f"needle{uuid4().hex[:8]}"
+    with portal.client("acme", "dev") as dev, portal.client("acme", "pm_csm") as other:
+        mine = dev.post(f"/agents/{agent}/runs", json={"input": f"a {needle} in hay"}).json()
+        theirs = other.post(f"/agents/{agent}/runs", json={"input": f"{needle}, hay"}).json()
+        for run in (mine, theirs):
+            row(tenants["acme"], run["run_id"])
+
+        def found(**asked: str) -> list[str]:
+            page = other.get("/runs", params={"agent_id": agent, **asked}).json()
+            return [run["run_id"] for run in page["items"]]
+
+        assert found(q=f"HAY {needle}") == [theirs["run_id"], mine["run_id"]]
+        assert found(q=f"in {needle}") == [mine["run_id"]]
+        assert found(who=theirs["user_id"]) == [theirs["run_id"]]
+        assert found(who=mine["user_id"], q="nothing like it") == []
+
+
 def test_list_runs__filters_and_pages__newest_first(
     portal: Portal, tenants: dict[str, tenancy.Tenant]
 ) -> None:
