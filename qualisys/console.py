@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
@@ -59,10 +60,40 @@ def act(title: str, sign: str, may: str, *, hurts: bool = False) -> Callable[[F]
     )
 
 
+class _Refusing:
+    """The block of `ServiceForm.refusing`; a class, because only so a type checker knows that it may end early."""
+
+    def __init__(self, form: ServiceForm) -> None:
+        self._form = form
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> bool:
+        if isinstance(error, Problem):
+            self._form.refuse(error)
+            return True
+        return False
+
+
 class ServiceForm(forms.Form):
     """A form whose service may refuse what the form itself let pass."""
 
+    #: What the service refused, if it did.
     refusal: Problem | None = None
+
+    def refusing(self) -> _Refusing:
+        """Show in the form what a service refuses within the block; whoever goes on behind the block was refused."""
+        return _Refusing(self)
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status of a page that shows the form: of what refused it, if anything did."""
+        if self.refusal is not None:
+            return self.refusal.status
+        return 422 if self.errors else 200
 
     def clean(self) -> dict[str, Any]:
         """Show what the service refused when it was asked."""
@@ -73,6 +104,7 @@ class ServiceForm(forms.Form):
 
     def refuse(self, problem: Problem) -> None:
         """Put a refusal where it belongs: at its fields, or above the form."""
+        self.refusal = problem
         for error in problem.errors:
             name, _, inner = error["field"].partition(".")
             message = f"{inner}: {error['message']}" if inner else error["message"]

@@ -15,7 +15,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from qualisys import tenancy
 from qualisys.console import ServiceForm, refuse_unstorable
-from qualisys.problems import Problem
 from tenants import tasks
 from tenants.forms import CodeForm, ForgotForm, KnownWelcomeForm, NewPasswordForm, SignInForm, WelcomeForm
 from tenants.models import User
@@ -33,13 +32,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     form = SignInForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
-        try:
+        with form.refusing():
             user = entry.by_password(
                 email=values["email"], password=values["password"], visit=entry.visit(request)
             )
-        except Problem as problem:
-            return _page(request, "sign_in", form, problem, **_choices(target))
-        return _entered(request, user, "password", target)
+            return _entered(request, user, "password", target)
     return _page(request, "sign_in", form, **_choices(target))
 
 
@@ -53,12 +50,10 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         return redirect(f"{reverse('sign-in')}?{urlencode({'next': target})}")
     form = CodeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with form.refusing():
             factors.check(user_id=user.pk, code=form.cleaned_data["otp"])
-        except Problem as problem:
-            return _page(request, "second_factor", form, problem, next=target)
-        entry.open_session(request, user, "password+code")
-        return redirect(target)
+            entry.open_session(request, user, "password+code")
+            return redirect(target)
     return _page(request, "second_factor", form, next=target)
 
 
@@ -78,12 +73,10 @@ def forgot(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         email, context = form.cleaned_data["email"], tenancy.require()
         tenant_id = str(context.id) if isinstance(context, tenancy.Tenant) else ""
-        try:
+        with form.refusing():
             brake.slow_down_mails(host=entry.visit(request).address, email=email)
             tasks.request_mail(tasks.send_reset, tenant_id, email, base_url(request))
-        except Problem as problem:
-            return _page(request, "forgot", form, problem)
-        return _page(request, "forgot", form, sent_to=email)
+            return _page(request, "forgot", form, sent_to=email)
     return _page(request, "forgot", form)
 
 
@@ -96,11 +89,9 @@ def reset(request: HttpRequest, uid: str, token: str) -> HttpResponse:
     user = passwords.whose_link(uid, token)
     form = NewPasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with form.refusing():
             passwords.reset(uid=uid, token=token, password=form.cleaned_data["password"])
-        except Problem as problem:
-            return _page(request, "reset", form, problem, person=user)
-        return redirect(f"{reverse('sign-in')}?done=reset")
+            return redirect(f"{reverse('sign-in')}?done=reset")
     return _page(request, "reset", form, person=user)
 
 
@@ -115,18 +106,16 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
     form: ServiceForm = (KnownWelcomeForm if known else WelcomeForm)(request.POST or None)
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
-        try:
+        with form.refusing():
             user = invitations.accept(
                 token=token,
                 name=values.get("name", ""),
                 password=values["password"],
                 visit=entry.visit(request),
             )
-        except Problem as problem:
-            return _page(request, "welcome", form, problem, invitation=invitation, known=known)
-        if provider.is_demanded_of(user):
-            return redirect(f"{reverse('sign-in')}?done=joined")
-        return _entered(request, user, "password", "/")
+            if provider.is_demanded_of(user):
+                return redirect(f"{reverse('sign-in')}?done=joined")
+            return _entered(request, user, "password", "/")
     return _page(request, "welcome", form, invitation=invitation, known=known)
 
 
@@ -149,18 +138,10 @@ def _entered(request: HttpRequest, user: User, method: str, target: str) -> Http
     return redirect(target)
 
 
-def _page(
-    request: HttpRequest, name: str, form: ServiceForm, problem: Problem | None = None, **context: Any
-) -> HttpResponse:
-    """Return a sign-in page; a refusal is shown where it belongs and sets the status."""
-    status = 200
-    if problem is not None:
-        form.refuse(problem)
-        status = problem.status
-    elif form.errors:
-        status = 422
-    response = render(request, f"tenants/{name}.html", {"form": form, **context}, status=status)
-    for header, value in ((problem.headers if problem else None) or {}).items():
+def _page(request: HttpRequest, name: str, form: ServiceForm, **context: Any) -> HttpResponse:
+    """Return a sign-in page, with the status and the headers of what refused its form."""
+    response = render(request, f"tenants/{name}.html", {"form": form, **context}, status=form.http_status)
+    for header, value in ((form.refusal.headers if form.refusal else None) or {}).items():
         response[header] = value
     # An address with a token in it is nobody else's business.
     response["Referrer-Policy"] = "same-origin" if name in ("sign_in", "second_factor") else "no-referrer"

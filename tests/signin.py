@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import os
 import time
+from datetime import timedelta
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from uuid import UUID
 import httpx2 as httpx
 import pyotp
 import redis
+from django.utils import timezone
 
+from qualisys import tenancy
+from tenants.sessions import ORIGIN, SessionStore
 from tenants.signin import factors
 from tests.portal import wait_for
 
@@ -34,6 +38,15 @@ def with_factor(user_id: UUID) -> tuple[str, list[str]]:
     """Turn the second factor on, with a code of the past; return the secret and the recovery codes."""
     secret = factors.begin(user_id=user_id)
     return secret, factors.confirm(user_id=user_id, code=code(secret, -1))
+
+
+def let_age(client: httpx.Client, tenant: tenancy.Tenant, minutes: int) -> None:
+    """Move the beginning of a browser's session into the past."""
+    with tenancy.use(tenant):
+        session = SessionStore(client.cookies["sessionid"])
+        began = timezone.now() - timedelta(minutes=minutes)
+        session[ORIGIN] = {**session[ORIGIN], "began": began.isoformat()}
+        session.save()
 
 
 def mails_to(address: str) -> list[Message]:

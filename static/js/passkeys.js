@@ -58,7 +58,8 @@ async function enter(button) {
 async function add(form) {
   const name = form.elements.name.value;
   if (!name.trim()) throw new Error("Name the passkey first, after the device it is on.");
-  const options = await send(form.dataset.options, {});
+  const proof = { password: form.elements.password?.value, otp: form.elements.otp?.value };
+  const options = await send(form.dataset.options, proof);
   const credential = await navigator.credentials.create({ publicKey: creation(options) });
   await send(form.dataset.done, { credential: answer(credential), name });
   location.assign(form.dataset.next);

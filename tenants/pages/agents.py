@@ -13,14 +13,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from agents.selectors import offered_models
 from qualisys import tenancy
 from qualisys.icons import icon_of
-from qualisys.problems import Problem
 from tenants import effective
 from tenants.identity import identity_of
 from tenants.overrides import registry, selectors, services
 from tenants.overrides.merge import NO_OVERRIDE, Override
 from tenants.overrides.models import TenantAgentConfig
 from tenants.pages.agent_form import OverrideForm
-from tenants.pages.shell import AGENTS, refused_status, settings_page, show
+from tenants.pages.shell import AGENTS, settings_page, show
 from tenants.prompts import rules
 from versions.selectors import list_versions
 
@@ -67,23 +66,19 @@ def agent(request: HttpRequest, agent_id: str) -> HttpResponse:
         "versions": [each.version for each in list_versions(agent_id) if each.status != "retired"],
         "may_replace": effective.may_replace(tenant.tier),
     }
-    refusal = None
     if request.method == "POST":
         form = OverrideForm(request.POST, **options)
-        try:
+        with form.refusing():
             if form.is_valid():
                 _save(request, agent_id, form, override)
                 messages.success(request, f"Saved. {row.name} works like this within a second.")
                 return redirect("settings-agent", agent_id=agent_id)
-        except Problem as problem:
-            refusal = problem
-            form.refuse(problem)
     else:
         number = services.latest_revision(tenant.id, agent_id)
         form = OverrideForm(initial=OverrideForm.initial_of(override.wishes, number), **options)
     shown, _ = selectors.show_config(tenant, row)
     return show(
-        request, AGENTS, "agent", status=refused_status(form, refusal), form=form, agent=row, override=override,
+        request, AGENTS, "agent", status=form.http_status, form=form, agent=row, override=override,
         settled=settled, config=shown, fields=_fields(shown["effective"]), offered=offered_models(settled.provider),
         tokens=rules.estimate(settled.system_prompt),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django import forms
 from django.utils import timezone
@@ -10,7 +11,7 @@ from django.utils import timezone
 from qualisys import roles
 from qualisys.console import ServiceForm
 from tenants import permissions
-from tenants.forms import email_field, name_field, password_field
+from tenants.forms import CodeForm, email_field, name_field, password_field
 from tenants.signin import provider
 
 _LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("", "Never"))
@@ -41,6 +42,19 @@ class PasswordForm(ServiceForm):
 
     current = password_field("Present password")
     new = password_field("New password", new=True)
+
+
+class ProvenCodeForm(CodeForm):
+    """A code, and the password of somebody who signed in a while ago."""
+
+    password = password_field("Your password")
+    field_order = ("password", "otp")
+
+    def __init__(self, *args: Any, is_fresh: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.asks_password = not is_fresh
+        if is_fresh:
+            del self.fields["password"]
 
 
 class RoleForm(ServiceForm):
@@ -129,7 +143,7 @@ class ProviderForm(ServiceForm):
     is_required = forms.BooleanField(
         label="Demand it", required=False,
         help_text="Passwords and passkeys are refused then, in the API too. "
-        "Owners keep theirs for the day the provider fails.",
+        "Who came in by them is signed out. Owners keep theirs for the day the provider fails.",
     )  # fmt: skip
 
     def wanted(self) -> provider.Wanted:

@@ -16,7 +16,7 @@ from tenants import services
 from tenants.identity import identity_of
 from tenants.models import ApiKey, User
 from tenants.pages.forms import SCOPES, KeyForm, RotateForm
-from tenants.pages.shell import KEYS, refused_status, settings_page, show
+from tenants.pages.shell import KEYS, settings_page, show
 
 #: Ended keys that are still listed.
 ENDED = 20
@@ -41,10 +41,9 @@ def keys(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     """Create a key that acts as who asks, and show its text once."""
     form = KeyForm(request.POST or None)
-    refusal = None
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
-        try:
+        with form.refusing():
             row, text = services.create_api_key(
                 actor=identity_of(request),
                 tenant_id=tenancy.tenant().id,
@@ -53,12 +52,8 @@ def new(request: HttpRequest) -> HttpResponse:
                 scopes=values["scopes"],
                 expires_at=form.expires_at(),
             )
-        except Problem as problem:
-            refusal = problem
-            form.refuse(problem)
-        else:
             return show(request, KEYS, "key_shown", key=row, text=text)
-    return show(request, KEYS, "key_new", form=form, status=refused_status(form, refusal))
+    return show(request, KEYS, "key_new", form=form, status=form.http_status)
 
 
 @settings_page(KEYS)
@@ -67,20 +62,15 @@ def rotate(request: HttpRequest, key_id: UUID) -> HttpResponse:
     """Replace a key by a successor, while the old one goes on for a while."""
     row = _key(key_id)
     form = RotateForm(request.POST or None)
-    refusal = None
     if request.method == "POST" and form.is_valid():
-        try:
+        with form.refusing():
             fresh, text = services.rotate_api_key(
                 actor=identity_of(request), key=row, overlap_hours=form.cleaned_data["overlap"]
             )
-        except Problem as problem:
-            refusal = problem
-            form.refuse(problem)
-        else:
             row.refresh_from_db()
             return show(request, KEYS, "key_shown", key=fresh, text=text, old=row)
     return show(
-        request, KEYS, "confirm", status=refused_status(form, refusal), form=form, danger=False,
+        request, KEYS, "confirm", status=form.http_status, form=form, danger=False,
         title=f"Rotate {row.name}?", button="Rotate", back="settings-keys",
         consequences=(
             "You get a new key of the same name, scopes and lifetime. It is shown once.",

@@ -19,7 +19,7 @@ from tenants import services, tasks
 from tenants.identity import identity_of
 from tenants.models import Membership
 from tenants.pages.forms import InviteForm, RoleForm
-from tenants.pages.shell import MEMBERS, refused_status, settings_page, show
+from tenants.pages.shell import MEMBERS, settings_page, show
 from tenants.signin import factors, invitations
 from tenants.views import base_url
 
@@ -39,16 +39,14 @@ def invite(request: HttpRequest) -> HttpResponse:
     """Invite an address."""
     form = InviteForm(request.POST, owners=_may_make_owners(request))
     if not form.is_valid():
-        return _list(request, form, status=refused_status(form))
+        return _list(request, form)
     values = form.cleaned_data
-    try:
+    with form.refusing():
         row = invitations.invite(actor=identity_of(request), email=values["email"], role=values["role"])
         _send(request, row.pk)
-    except Problem as problem:
-        form.refuse(problem)
-        return _list(request, form, status=problem.status)
-    messages.success(request, f"An invitation is on its way to {row.email}.")
-    return redirect("settings-members")
+        messages.success(request, f"An invitation is on its way to {row.email}.")
+        return redirect("settings-members")
+    return _list(request, form)
 
 
 @settings_page(MEMBERS)
@@ -77,18 +75,13 @@ def member(request: HttpRequest, member_id: UUID) -> HttpResponse:
     row = _member(member_id)
     owners = _may_make_owners(request)
     form = RoleForm(request.POST or None, owners=owners, initial={"role": row.role})
-    refusal = None
     if request.method == "POST" and form.is_valid():
-        try:
+        with form.refusing():
             services.change_member(actor=identity_of(request), member=row, role=form.cleaned_data["role"])
-        except Problem as problem:
-            refusal = problem
-            form.refuse(problem)
-        else:
             messages.success(request, f"{row.user} has another role now.")
             return redirect("settings-members")
     return show(
-        request, MEMBERS, "member", status=refused_status(form, refusal), form=form, member=row,
+        request, MEMBERS, "member", status=form.http_status, form=form, member=row,
         is_self=row.user_id == identity_of(request).user_id, may_change=owners or row.role != "owner",
         has_factor=factors.is_on(row.user_id),
     )  # fmt: skip
@@ -127,7 +120,7 @@ def reactivate(request: HttpRequest, member_id: UUID) -> HttpResponse:
     return redirect("settings-members")
 
 
-def _list(request: HttpRequest, form: InviteForm, status: int = 200) -> HttpResponse:
+def _list(request: HttpRequest, form: InviteForm) -> HttpResponse:
     wanted = request.GET.get("q", "").strip()[:200]
     rows = Membership.objects.filter(tenant_id=tenancy.tenant().id).select_related("user")
     if wanted:
@@ -141,7 +134,7 @@ def _list(request: HttpRequest, form: InviteForm, status: int = 200) -> HttpResp
         "invitations": invitations.waiting(),
         "deactivated": _named(request.GET.get("deactivated", "")),
     }
-    return show(request, MEMBERS, "members", status=status, **context)
+    return show(request, MEMBERS, "members", status=form.http_status, **context)
 
 
 def _named(member_id: str) -> Membership | None:

@@ -18,7 +18,7 @@ from qualisys.responses import problem_response
 from qualisys.text import read_json
 from tenants.identity import identity_of
 from tenants.pages.shell import SECURITY, settings_page, show
-from tenants.signin import entry, passkeys, provider
+from tenants.signin import entry, factors, fresh, passkeys, provider
 from tenants.views import safe_target
 
 P = ParamSpec("P")
@@ -63,9 +63,11 @@ def enter(request: HttpRequest) -> HttpResponse:
 @require_POST
 @_for_script
 def options(request: HttpRequest) -> HttpResponse:
-    """Return what the browser needs to make a passkey."""
+    """Return what the browser needs to make a passkey; who came in a while ago shows first that it is them."""
     entry.check_own(request)
     identity = identity_of(request)
+    if not fresh.is_fresh(request):
+        _prove(request)
     return JsonResponse(passkeys.registration_options(identity=identity, place=passkeys.place(request)))
 
 
@@ -75,6 +77,7 @@ def options(request: HttpRequest) -> HttpResponse:
 def register(request: HttpRequest) -> HttpResponse:
     """Keep the passkey that the browser made."""
     entry.check_own(request)
+    fresh.check_fresh(request)
     said = _said(request)
     row = passkeys.register(
         identity=identity_of(request), place=passkeys.place(request), name=str(said.get("name", "")),
@@ -104,6 +107,19 @@ def remove(request: HttpRequest, passkey_id: UUID) -> HttpResponse:
             "Delete it on the device, too, so that it is not offered there.",
         ),
     )  # fmt: skip
+
+
+def _prove(request: HttpRequest) -> None:
+    """Take the password, and the code where there is a second factor: a passkey counts as both."""
+    said = read_json(request.body)
+    password, code = (said.get("password"), said.get("otp")) if isinstance(said, dict) else (None, None)
+    if not isinstance(password, str) or not password:
+        raise invalid("password", "required", "You signed in a while ago. Enter your password.")
+    if not factors.is_on(identity_of(request).user_id):
+        code = None
+    elif not isinstance(code, str) or not code:
+        raise invalid("otp", "required", "Enter the code that your authenticator app shows.")
+    fresh.prove(request, password=password[:1000], code=code[:20] if code else None)
 
 
 def _said(request: HttpRequest) -> dict[str, Any]:

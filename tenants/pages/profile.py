@@ -7,11 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from qualisys.problems import Problem
 from tenants import services
 from tenants.identity import identity_of
 from tenants.pages.forms import ProfileForm
-from tenants.pages.shell import PROFILE, refused_status, settings_page, show
+from tenants.pages.shell import PROFILE, settings_page, show
 from tenants.signin import entry
 
 
@@ -21,15 +20,10 @@ def profile(request: HttpRequest) -> HttpResponse:
     """Show who one is here, or change one's name."""
     identity = identity_of(request)
     form = ProfileForm(request.POST or None, initial={"name": identity.person.name})
-    refusal = None
     if request.method == "POST" and form.is_valid():
-        try:
+        with form.refusing():
             entry.check_own(request)
             services.rename_person(actor=identity, name=form.cleaned_data["name"])
-        except Problem as problem:
-            refusal = problem
-            form.refuse(problem)
-        else:
             messages.success(request, "Your name is changed.")
             return redirect("settings-profile")
-    return show(request, PROFILE, "profile", form=form, status=refused_status(form, refusal))
+    return show(request, PROFILE, "profile", form=form, status=form.http_status)

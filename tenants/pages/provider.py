@@ -18,7 +18,7 @@ from qualisys.console import refuse_unstorable
 from qualisys.problems import Problem
 from tenants.identity import identity_of
 from tenants.pages.forms import ProviderForm
-from tenants.pages.shell import PROVIDER, refused_status, settings_page, show
+from tenants.pages.shell import PROVIDER, settings_page, show
 from tenants.signin import brake, entry, oidc, provider
 from tenants.signin.models import IdentityProvider
 from tenants.views import base_url, safe_target
@@ -73,7 +73,7 @@ def back(request: HttpRequest) -> HttpResponse:
         request.GET.get("state", ""),
         request.GET["code"],
     )
-    entry.open_session(request, provider.arrive(claims), entry.PROVIDER)
+    entry.open_session(request, provider.arrive(claims), provider.METHOD)
     response = redirect(target)
     response.delete_cookie(COOKIE, path=reverse("provider-back"), samesite="Lax")
     return response
@@ -85,20 +85,15 @@ def settings(request: HttpRequest) -> HttpResponse:
     """Show the organisation's provider, or keep another one."""
     row = provider.of_tenant(tenancy.tenant().id)
     form = ProviderForm(request.POST or None, initial=_initial(row))
-    refusal = None
     if request.method == "POST" and form.is_valid():
-        try:
+        with form.refusing():
             provider.save(actor=identity_of(request), wanted=form.wanted())
-        except Problem as problem:
-            refusal = problem
-            form.refuse(problem)
-        else:
             messages.success(
                 request, "The provider is saved. Try it in another browser before you demand it."
             )
             return redirect("settings-sign-in")
     return show(
-        request, PROVIDER, "provider", status=refused_status(form, refusal), form=form, row=row,
+        request, PROVIDER, "provider", status=form.http_status, form=form, row=row,
         callback=_callback(request),
     )  # fmt: skip
 

@@ -8,7 +8,6 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
-from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -16,7 +15,6 @@ from django.views.decorators.cache import never_cache
 
 from qualisys.access import check
 from qualisys.console import refuse_unstorable
-from qualisys.problems import Problem
 from tenants.identity import identity_of
 
 P = ParamSpec("P")
@@ -92,10 +90,3 @@ def beside(request: HttpRequest, entry: Entry) -> dict[str, Any]:
         }
         groups.setdefault(each.group, []).append(item)
     return {"entry": entry, "groups": groups}
-
-
-def refused_status(form: BaseForm, problem: Problem | None = None) -> int:
-    """Return the status of a page whose form was refused by itself or by the service."""
-    if problem is not None:
-        return problem.status
-    return 422 if form.errors else 200

@@ -22,8 +22,6 @@ from tenants.sessions import ORIGIN, SessionStore
 from tenants.signin import brake, factors, provider
 
 BACKEND = "tenants.backends.RoleBackend"
-#: How a session began that the organisation's provider vouched for.
-PROVIDER = "provider"
 #: Where a session keeps who gave a right password and still owes a code, and since when.
 PENDING = "_owes_code"
 #: Seconds for which the code may be given after the password.
@@ -138,7 +136,7 @@ def check_own(request: HttpRequest) -> None:
     An account is one person's in all their organisations; what protects it is not changed on the word of one
     organisation's provider.
     """
-    if request.session.get(ORIGIN, {}).get("method") == PROVIDER:
+    if request.session.get(ORIGIN, {}).get("method") == provider.METHOD:
         detail = "You came in through your organisation's provider. To change this, sign in with your own password."
         raise Problem("permission_denied", detail)
 

@@ -15,10 +15,12 @@ from qualisys.problems import Problem, invalid
 from qualisys.text import unstorable
 from tenants import services
 from tenants.models import Membership, User
-from tenants.signin import oidc
+from tenants.signin import oidc, open_sessions
 from tenants.signin.models import ExternalIdentity, IdentityProvider
 
 PERM = "tenants.change_identityprovider"
+#: How a session began that the organisation's provider vouched for.
+METHOD = "provider"
 _DOMAIN = re.compile(
     r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+"
 )
@@ -65,7 +67,15 @@ def save(*, actor: Actor, wanted: Wanted) -> IdentityProvider:
         if secret is not None:
             row.client_secret = secret
         row.save()
+        if row.is_required:
+            _end_other_sessions(tenant.id)
     return row
+
+
+def _end_other_sessions(tenant_id: UUID) -> None:
+    """End what began without the provider, as it would be refused now; owners keep theirs, as their passwords."""
+    owners = Membership.objects.filter(tenant_id=tenant_id, is_active=True, role="owner")
+    open_sessions.end_begun_otherwise(tenant_id, METHOD, but=set(owners.values_list("user_id", flat=True)))
 
 
 def ease(*, actor: Actor) -> None:

@@ -15,7 +15,7 @@ from tests import pages
 from tests.connections import app_role, as_platform, column
 from tests.people import Somebody, somebody
 from tests.portal import Portal
-from tests.signin import code, release_brake, send, with_factor
+from tests.signin import code, let_age, release_brake, send, with_factor
 
 pytestmark = pytest.mark.usefixtures("database")
 Tenants = dict[str, tenancy.Tenant]
@@ -194,6 +194,23 @@ def test_settings__set_up_renew_and_turn_off(portal: Portal, person: Somebody) -
         assert len(set(re.findall(r"<li><code>(\w{5}-\w{5})</code>", fresh.text)) - set(codes)) == 10
         assert send(client, "/settings/security/authenticator/off/", otp=codes[1]).status_code == 401
         assert send(client, "/settings/security/authenticator/off/", otp=code(secret)).status_code == 302
+    assert not factors.is_on(person.user.pk)
+
+
+def test_turning_off__in_an_old_session__takes_the_password_too(
+    portal: Portal, tenants: Tenants, person: Somebody
+) -> None:
+    path = "/settings/security/authenticator/off/"
+    with pages.signed_in(portal, "acme", person.email, person.password) as client:
+        secret, codes = with_factor(person.user.pk)
+        assert 'name="password"' not in client.get(path).text
+        let_age(client, tenants["acme"], 11)
+        assert 'name="password"' in client.get(path).text
+        assert send(client, path, otp=codes[0]).status_code == 422
+        refused = send(client, path, otp=codes[0], password="wrong")
+        assert (refused.status_code, "not your present password" in refused.text) == (422, True)
+        assert factors.is_on(person.user.pk)
+        assert send(client, path, otp=code(secret), password=person.password).status_code == 302
     assert not factors.is_on(person.user.pk)
 
 

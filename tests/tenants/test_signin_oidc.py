@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
@@ -20,8 +21,8 @@ from tenants.signin import oidc, provider
 from tenants.signin.models import ExternalIdentity, IdentityProvider
 from tests import openid, pages
 from tests.connections import as_platform, column
-from tests.people import SYSTEM, Somebody, somebody
-from tests.portal import Portal
+from tests.people import SYSTEM, Somebody, key_of, somebody
+from tests.portal import Portal, wait_for
 from tests.signin import release_brake, send
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -250,6 +251,39 @@ def test_demanded__passwords_are_refused_at_every_door_but_owners(
                 assert "its own provider" in page.text
             wrong = api.post("/auth/token", json={**body, "password": "wrong"})
             assert wrong.json()["code"] == "not_authenticated", "nobody learns who an owner is"
+
+
+def test_demanded__ends_what_passwords_had_opened_but_owners(
+    portal: Portal, tenants: Tenants, idp: openid.Provider
+) -> None:
+    """Within a second, in browsers and for programs; who came through the provider and API keys go on."""
+    people = {role: somebody(tenants[HOME], role) for role in ("owner", "admin", "dev")}
+    through = somebody(tenants[HOME])
+    idp.person = vouched(through.email)
+    key = key_of(tenants[HOME], people["dev"].user)[1]
+    with ExitStack() as stack:
+        clients = {role: stack.enter_context(pages.browser(portal, HOME)) for role in (*people, "through")}
+        tokens = {}
+        for role, person in people.items():
+            release_brake()
+            assert pages.sign_in(clients[role], person.email, person.password).status_code == 302
+            tokens[role] = portal.signed_in(person.email, person.password, HOME)["access"]
+        clients["through"].get(sent_away(clients["through"]))
+
+        def inside() -> set[str]:
+            found = {role for role, client in clients.items() if client.get("/").status_code == 200}
+            with portal.client(HOME, None) as api:
+                shown = {
+                    f"token of {role}": {"Authorization": f"Bearer {each}"} for role, each in tokens.items()
+                }
+                shown["key"] = {"X-API-Key": key}
+                answers = {who: api.get("/agents", headers=each).status_code for who, each in shown.items()}
+            return found | {who for who, status in answers.items() if status == 200}
+
+        assert inside() == {*people, "through", "key", *(f"token of {role}" for role in people)}
+        use(tenants, idp, is_required=True)
+        kept = {"owner", "token of owner", "through", "key"}
+        wait_for(lambda: inside() == kept, 3, "the end of what passwords had opened")
 
 
 FIELDS: dict[str, tuple[dict[str, Any], str]] = {

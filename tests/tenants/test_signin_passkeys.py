@@ -14,7 +14,7 @@ from qualisys import tenancy
 from tests import pages
 from tests.people import somebody
 from tests.portal import Portal
-from tests.signin import release_brake
+from tests.signin import code, let_age, release_brake, with_factor
 
 pytestmark = pytest.mark.usefixtures("database")
 Tenants = dict[str, tenancy.Tenant]
@@ -92,6 +92,47 @@ def test_register__anonymous__led_to_the_sign_in(portal: Portal) -> None:
     with pages.browser(portal) as client:
         for path in ("/settings/security/passkeys/", "/settings/security/passkeys/options/"):
             assert posted(client, path, {}).status_code == 302
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"password": ""}, {"password": 5}, {"password": "wrong"}, [], b"{"], ids=str
+)
+def test_options__of_an_old_session_without_the_password__refused(
+    portal: Portal, tenants: Tenants, said: Any
+) -> None:
+    """Whoever finds a browser open makes no way in of their own."""
+    person = somebody(tenants["acme"])
+    with pages.signed_in(portal, "acme", person.email, person.password) as client:
+        let_age(client, tenants["acme"], 11)
+        answer = posted(client, "/settings/security/passkeys/options/", said)
+        assert (answer.status_code, answer.json()["code"]) == (422, "validation_error")
+        body = {"credential": answer_to("x"), "name": "Mine"}
+        late = posted(client, "/settings/security/passkeys/", body)
+        assert (late.status_code, late.json()["code"]) == (403, "permission_denied")
+        assert "Your password" in client.get("/settings/security/").text
+
+
+def test_options__of_an_old_session_with_a_second_factor__take_the_code_too(
+    portal: Portal, tenants: Tenants
+) -> None:
+    person = somebody(tenants["acme"])
+    with pages.signed_in(portal, "acme", person.email, person.password) as client:
+        secret, _ = with_factor(person.user.pk)
+        let_age(client, tenants["acme"], 11)
+        path, right = "/settings/security/passkeys/options/", {"password": person.password}
+        answers = [
+            posted(client, path, {**right, **otp}) for otp in ({}, {"otp": "000000"}, {"otp": code(secret)})
+        ]
+        assert [answer.status_code for answer in answers] == [422, 401, 200]
+        assert posted(client, path, {}).status_code == 200, "and is not asked again for a while"
+        assert "Your password" not in client.get("/settings/security/").text
+
+
+def test_options__of_a_session_of_nine_minutes__ask_nothing(portal: Portal, tenants: Tenants) -> None:
+    person = somebody(tenants["acme"])
+    with pages.signed_in(portal, "acme", person.email, person.password) as client:
+        let_age(client, tenants["acme"], 9)
+        assert posted(client, "/settings/security/passkeys/options/", {}).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 101])
