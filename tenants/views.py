@@ -143,8 +143,8 @@ def _page(request: HttpRequest, name: str, form: ServiceForm, **context: Any) ->
     response = render(request, f"tenants/{name}.html", {"form": form, **context}, status=form.http_status)
     for header, value in ((form.refusal.headers if form.refusal else None) or {}).items():
         response[header] = value
-    # An address with a token in it is nobody else's business.
-    response["Referrer-Policy"] = "same-origin" if name in ("sign_in", "second_factor") else "no-referrer"
+    # An address with a token in it is nobody else's business: SECURE_REFERRER_POLICY tells it to no other site. Telling
+    # it to nobody at all would make a browser send these forms without their origin, and they would be refused.
     return response
 
 

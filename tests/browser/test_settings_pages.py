@@ -23,7 +23,7 @@ from tests.people import Somebody
 from tests.people import key_of as key_here
 from tests.people import somebody as somebody_here
 from tests.portal import Portal
-from tests.signin import code, release_brake
+from tests.signin import code, let_age, link_in, mail_to, release_brake
 from tests.signin import with_factor as with_factor_here
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("database")]
@@ -236,6 +236,41 @@ def test_second_factor__set_up_by_the_page_and_asked_at_the_next_sign_in(
     expect(again.locator("summary.person")).to_be_visible()
 
 
+def test_invitation_and_lost_password__by_the_links_of_the_mails(
+    entered: Any, open_page: Open, owner: Somebody
+) -> None:
+    """A browser sends more with a form than a program does: each of these pages is sent by one here."""
+    address = f"{uuid4().hex[:10]}@people.example"
+    page = entered("/settings/members/")
+    page.get_by_label("E-mail").fill(address)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(f"An invitation is on its way to {address}.")).to_be_visible()
+    guest = open_page(link_in(mail_to(address)), role=None, tenant="spare_3")
+    guest.get_by_label("Your name").fill("Wanda Welcome")
+    guest.get_by_label("Choose a password").fill("short")
+    guest.keyboard.press("Enter")
+    expect(guest.locator(".field-error")).to_be_visible()
+    picture(guest, "welcome-light")
+    assert violations(guest) == []
+    guest.get_by_label("Choose a password").fill("three unlikely words together")
+    guest.keyboard.press("Enter")
+    expect(guest.locator("summary.person")).to_contain_text("Wanda Welcome")
+    lost = open_page("/reset/", role=None, tenant="spare_3")
+    lost.get_by_label("E-mail").fill(address)
+    lost.keyboard.press("Enter")
+    expect(lost.get_by_text(address)).to_be_visible()
+    picture(lost, "lost-sent-light")
+    assert violations(lost) == []
+    lost.goto(link_in(mail_to(address, 2)))
+    lost.get_by_label("New password").fill("four other unlikely words together")
+    picture(lost, "reset-light")
+    assert violations(lost) == []
+    lost.keyboard.press("Enter")
+    expect(lost.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+    enter(lost, Somebody(owner.user, address, "four other unlikely words together"))
+    expect(lost.locator("summary.person")).to_contain_text("Wanda Welcome")
+
+
 def test_passkey__made_on_the_page__signs_in_without_a_password(
     open_page: Open, entered: Any, tenants: Tenants
 ) -> None:
@@ -262,6 +297,35 @@ def test_passkey__made_on_the_page__signs_in_without_a_password(
     page.get_by_role("button", name="Use a passkey").click()
     expect(page.locator("summary.person")).to_contain_text("Pia Passkey")
     refuses_a_copy(page, authenticator)
+
+
+def test_passkey__in_an_old_session__takes_the_password_on_the_page(
+    open_page: Open, tenants: Tenants
+) -> None:
+    person = somebody(tenants["spare_3"], name="Olga Old")
+    page = open_page("/sign-in/", role=None, tenant="spare_3")
+    virtual(page)
+    enter(page, person)
+    page.locator("summary.person").wait_for()
+    apart(let_age, session_of(page), tenants["spare_3"], 11)
+    page.goto("/settings/security/")
+    page.get_by_label("Name of the new passkey").fill("Late laptop")
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_role("alert")).to_contain_text("Enter your password")
+    page.get_by_label("Your password").fill("wrong")
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_role("alert")).to_contain_text("not your present password")
+    picture(page, "settings-passkey-old-light")
+    assert violations(page) == []
+    page.get_by_label("Your password").fill(person.password)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Late laptop", exact=True)).to_be_visible()
+    expect(page.get_by_label("Your password")).to_have_count(0)
+
+
+def session_of(page: Page) -> str:
+    """The key of the page's session."""
+    return next(str(each["value"]) for each in page.context.cookies() if each["name"] == "sessionid")
 
 
 def test_passkey__of_a_device_that_did_not_check_the_person__refused(

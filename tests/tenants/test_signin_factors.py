@@ -204,7 +204,7 @@ def test_turning_off__in_an_old_session__takes_the_password_too(
     with pages.signed_in(portal, "acme", person.email, person.password) as client:
         secret, codes = with_factor(person.user.pk)
         assert 'name="password"' not in client.get(path).text
-        let_age(client, tenants["acme"], 11)
+        let_age(client.cookies["sessionid"], tenants["acme"], 11)
         assert 'name="password"' in client.get(path).text
         assert send(client, path, otp=codes[0]).status_code == 422
         refused = send(client, path, otp=codes[0], password="wrong")

@@ -136,7 +136,7 @@ def test_accept__somebody_new__chooses_name_and_password_and_is_in(
     path = invited(admin, address, "qa_manual")
     with pages.browser(portal, "spare_2") as client:
         page = client.get(path)
-        assert (page.status_code, page.headers["Referrer-Policy"]) == (200, "no-referrer")
+        assert (page.status_code, page.headers["Referrer-Policy"]) == (200, "same-origin")
         assert send(client, path, name="Nina New", password="short").status_code == 422
         assert send(client, path, name=" ", password=PASSWORD).status_code == 422
         assert members(tenants, address) == []

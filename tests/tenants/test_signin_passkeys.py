@@ -103,7 +103,7 @@ def test_options__of_an_old_session_without_the_password__refused(
     """Whoever finds a browser open makes no way in of their own."""
     person = somebody(tenants["acme"])
     with pages.signed_in(portal, "acme", person.email, person.password) as client:
-        let_age(client, tenants["acme"], 11)
+        let_age(client.cookies["sessionid"], tenants["acme"], 11)
         answer = posted(client, "/settings/security/passkeys/options/", said)
         assert (answer.status_code, answer.json()["code"]) == (422, "validation_error")
         body = {"credential": answer_to("x"), "name": "Mine"}
@@ -118,7 +118,7 @@ def test_options__of_an_old_session_with_a_second_factor__take_the_code_too(
     person = somebody(tenants["acme"])
     with pages.signed_in(portal, "acme", person.email, person.password) as client:
         secret, _ = with_factor(person.user.pk)
-        let_age(client, tenants["acme"], 11)
+        let_age(client.cookies["sessionid"], tenants["acme"], 11)
         path, right = "/settings/security/passkeys/options/", {"password": person.password}
         answers = [
             posted(client, path, {**right, **otp}) for otp in ({}, {"otp": "000000"}, {"otp": code(secret)})
@@ -131,7 +131,7 @@ def test_options__of_an_old_session_with_a_second_factor__take_the_code_too(
 def test_options__of_a_session_of_nine_minutes__ask_nothing(portal: Portal, tenants: Tenants) -> None:
     person = somebody(tenants["acme"])
     with pages.signed_in(portal, "acme", person.email, person.password) as client:
-        let_age(client, tenants["acme"], 9)
+        let_age(client.cookies["sessionid"], tenants["acme"], 9)
         assert posted(client, "/settings/security/passkeys/options/", {}).status_code == 200
 
 
