@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from qualisys.cells import code, column, moment, state
 from qualisys.console import ServiceAdmin, Step, act
-from tenants import services
+from tenants import api_keys
 from tenants.console_forms import NewKeyForm
 from tenants.console_people import shown_once
 from tenants.models import ApiKey
@@ -110,7 +110,7 @@ class ApiKeyAdmin(ServiceAdmin):
     def write(self, request: Any, form: Any, obj: Any) -> ApiKey:
         """Create the key; its text goes to the answer and nowhere else."""
         values = form.cleaned_data
-        row, request.new_key = services.create_api_key(
+        row, request.new_key = api_keys.create_api_key(
             actor=request.identity,
             tenant_id=values["tenant"].pk if values["tenant"] else None,
             owner=values["owner"],
@@ -143,6 +143,6 @@ class ApiKeyAdmin(ServiceAdmin):
             ),
             button="Revoke",
             done=f"{obj.name} is revoked.",
-            do=lambda reason: services.revoke_api_key(actor=request.identity, key=obj),
+            do=lambda reason: api_keys.revoke_api_key(actor=request.identity, key=obj),
         )
         return self.ask(request, obj, step)

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from qualisys.cells import column, moment, state
 from qualisys.console import ServiceAdmin, Step, act
-from tenants import services
+from tenants import members, services
 from tenants.console_forms import MemberForm, NewMemberForm, NewPersonForm
 from tenants.models import Membership, User
 from tenants.signin import factors
@@ -237,11 +237,11 @@ class MembershipAdmin(_Switchable):
         """Add the member, or change their role."""
         values = form.cleaned_data
         if obj is not None:
-            return services.change_member(actor=request.identity, member=obj, role=values["role"])
-        return services.add_member(
+            return members.change_member(actor=request.identity, member=obj, role=values["role"])
+        return members.add_member(
             actor=request.identity, tenant_id=values["tenant"].pk, user=values["email"], role=values["role"]
         )
 
     def switch(self, request: Any, obj: Membership, *, is_active: bool) -> None:
         """Call the service."""
-        services.change_member(actor=request.identity, member=obj, is_active=is_active)
+        members.change_member(actor=request.identity, member=obj, is_active=is_active)

@@ -7,7 +7,7 @@ from typing import Any
 
 from qualisys import roles, tenancy
 from qualisys.access import System
-from tenants import services
+from tenants import api_keys, members, services
 from tenants.models import Tenant, Tier, User
 
 SYSTEM = System("demo")
@@ -30,7 +30,7 @@ def create_platform(known: dict[str, Any]) -> dict[str, Any]:
             actor=SYSTEM, email="support@platform.example", name="Sam Support", password=support,
             platform_role="platform_support",
         )  # fmt: skip
-        _, key = services.create_api_key(actor=SYSTEM, tenant_id=None, owner=owner, name="Demo key")
+        _, key = api_keys.create_api_key(actor=SYSTEM, tenant_id=None, owner=owner, name="Demo key")
     return {
         "email": owner.email,
         "password": password,
@@ -49,7 +49,7 @@ def create_tenant(slug: str, known: dict[str, Any]) -> dict[str, Any]:
     with tenancy.use(tenancy.platform("load the demo")):
         users = {role: _member(tenant, role) for role in roles.ROLES}
         owner = User.objects.get(email=users["owner"]["email"])
-        _, key = services.create_api_key(actor=SYSTEM, tenant_id=tenant.pk, owner=owner, name="Demo key")
+        _, key = api_keys.create_api_key(actor=SYSTEM, tenant_id=tenant.pk, owner=owner, name="Demo key")
     return {"host": host, "tier": str(tier), "users": users, "api_key": key}
 
 
@@ -58,7 +58,7 @@ def _member(tenant: Tenant, role: str) -> dict[str, str]:
     email = f"{role}@{tenant.schema_name.replace('_', '-')}.example"
     name = f"{roles.LABELS[role]} of {tenant.name}"
     user = services.create_user(actor=SYSTEM, email=email, name=name, password=password)
-    services.add_member(actor=SYSTEM, tenant_id=tenant.pk, user=user, role=role)
+    members.add_member(actor=SYSTEM, tenant_id=tenant.pk, user=user, role=role)
     return {"email": email, "password": password}
 
 

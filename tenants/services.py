@@ -1,23 +1,19 @@
-"""Writes about tenants, people, memberships and keys: one verb per function."""
+"""Writes about tenants and people: one verb per function. Those about members and keys have modules of their own."""
 
 from __future__ import annotations
-
-from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.http.request import split_domain_port
-from django.utils import timezone
 
-from qualisys import audit, cache, changes, roles, tenancy
+from qualisys import audit, cache, roles, tenancy
 from qualisys.access import Actor, check
 from qualisys.events import emit
 from qualisys.problems import Problem, invalid
 from qualisys.text import unstorable
-from tenants import keys, permissions, schema
+from tenants import schema
 from tenants.identity import Identity
 from tenants.models import (
     ApiKey,
@@ -32,9 +28,6 @@ from tenants.models import (
     TokenFamily,
     User,
 )
-
-#: The longest time, in hours, that a rotated key and its successor both work.
-MOST_OVERLAP_HOURS = 168
 
 
 def create_tenant(
@@ -171,117 +164,6 @@ def set_user_active(*, actor: Actor, user: User, is_active: bool) -> User:
     return row
 
 
-def add_member(*, actor: Actor, tenant_id: UUID, user: User, role: str) -> Membership:
-    """Give a person a role in a tenant."""
-    check(actor, "tenants.add_membership")
-    _check_role(role)
-    try:
-        with transaction.atomic():
-            member = Membership.objects.create(tenant_id=tenant_id, user=user, role=role)
-            emit("member.added", {"user_id": str(user.pk), "role": role}, tenant_id=tenant_id)
-    except IntegrityError as error:
-        raise Problem("conflict", "This person is a member already.") from error
-    cache.bump_quietly(str(tenant_id))
-    return member
-
-
-def check_member_change(actor: Actor, *named: str) -> None:
-    """Raise `permission_denied` unless the actor may give and take these roles; owners are the owners' business."""
-    check(actor, "tenants.change_membership")
-    if "owner" in named and not actor.has_perm("tenants.change_owner"):
-        raise Problem("permission_denied", "Only an owner may make, change or deactivate an owner.")
-
-
-def change_member(
-    *, actor: Actor, member: Membership, role: str | None = None, is_active: bool | None = None
-) -> Membership:
-    """Change a member's role, or deactivate them: refused everywhere within a second."""
-    check(actor, "tenants.change_membership")
-    with transaction.atomic():
-        row = Membership.objects.select_for_update().get(pk=member.pk)
-        check_member_change(actor, row.role, role or "")
-        if is_active is False and isinstance(actor, Identity) and actor.user_id == row.user_id:
-            raise Problem("conflict", "You cannot deactivate yourself. Ask another administrator.")
-        if role is not None:
-            _check_role(role)
-            row.role = role
-        if is_active is not None:
-            row.is_active = is_active
-        row.save(update_fields=["role", "is_active"])
-        _keep_an_owner(row.tenant_id)
-        if not row.is_active:
-            Session.objects.filter(tenant_id=row.tenant_id, user_id=row.user_id).delete()
-            families = TokenFamily.objects.filter(tenant_id=row.tenant_id, user_id=row.user_id)
-            families.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
-    cache.bump_quietly(str(row.tenant_id))
-    return row
-
-
-def create_api_key(
-    *,
-    actor: Actor,
-    tenant_id: UUID | None,
-    owner: User,
-    name: str,
-    scopes: list[str] | None = None,
-    expires_at: datetime | None = None,
-) -> tuple[ApiKey, str]:
-    """Create a key that acts as `owner`; return it with its text, which is shown this once."""
-    check(actor, "tenants.add_apikey")
-    _check_own(actor, owner.pk)
-    scopes = scopes or []
-    if unknown := sorted(set(scopes) - set(permissions.SCOPES)):
-        raise invalid("scopes", "scope", f"Unknown scope {', '.join(unknown)}.")
-    if expires_at is not None and expires_at <= timezone.now():
-        raise invalid("expires_at", "future", "A key must expire in the future.")
-    if not name.strip() or len(name) > 100:
-        raise invalid("name", "length", "Name the key, in up to 100 characters.")
-    changes.ask(changes.Change("key.scopes", name, {"scopes": scopes}, tenant_id))
-    with transaction.atomic():
-        made = _new_key(tenant_id, owner.pk, name.strip(), scopes, expires_at)
-    cache.bump_quietly(str(tenant_id or cache.PLATFORM))
-    return made
-
-
-def rotate_api_key(*, actor: Actor, key: ApiKey, overlap_hours: int = 24) -> tuple[ApiKey, str]:
-    """Create a key's successor, of the same name, owner, scopes and lifetime; the old one ends after the overlap.
-
-    Returns the successor with its text, shown this once. Raises `conflict` for a key that has ended or was
-    rotated before.
-    """
-    check(actor, "tenants.change_apikey")
-    _check_own(actor, key.owner_id)
-    if not 0 <= overlap_hours <= MOST_OVERLAP_HOURS:
-        raise invalid("overlap_hours", "range", f"Choose 0 to {MOST_OVERLAP_HOURS} hours.")
-    now = timezone.now()
-    with transaction.atomic():
-        row = ApiKey.objects.select_for_update().get(pk=key.pk)
-        if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
-            raise Problem("conflict", "This key has ended. Create another one instead.")
-        if row.successor:
-            raise Problem("conflict", "This key was rotated already. Rotate its successor, or revoke it now.")
-        expires_at = now + (row.expires_at - row.created_at) if row.expires_at else None
-        fresh, text = _new_key(row.tenant_id, row.owner_id, row.name, row.scopes, expires_at)
-        ends = now + timedelta(hours=overlap_hours)
-        row.successor, row.expires_at = fresh.prefix, min(ends, row.expires_at or ends)
-        row.save(update_fields=["successor", "expires_at"])
-        emit("key.rotated", {"prefix": row.prefix, "successor": fresh.prefix}, tenant_id=row.tenant_id)
-    cache.bump_quietly(str(row.tenant_id or cache.PLATFORM))
-    return fresh, text
-
-
-def revoke_api_key(*, actor: Actor, key: ApiKey) -> ApiKey:
-    """Revoke a key; it is refused everywhere within a second."""
-    check(actor, "tenants.change_apikey")
-    with transaction.atomic():
-        row = ApiKey.objects.select_for_update().get(pk=key.pk)
-        row.revoked_at = row.revoked_at or timezone.now()
-        row.save(update_fields=["revoked_at"])
-        emit("key.revoked", {"prefix": row.prefix}, tenant_id=row.tenant_id)
-    cache.bump_quietly(str(row.tenant_id or cache.PLATFORM))
-    return row
-
-
 def _address(email: str) -> str:
     email = email.strip().lower()
     try:
@@ -300,34 +182,6 @@ def _keep(user: User) -> User:
     return user
 
 
-def _new_key(
-    tenant_id: UUID | None, owner_id: UUID, name: str, scopes: list[str], expires_at: datetime | None
-) -> tuple[ApiKey, str]:
-    text, prefix, secret_hash = keys.generate(tenant_id)
-    row = ApiKey.objects.create(
-        tenant_id=tenant_id, owner_id=owner_id, name=name, prefix=prefix, secret_hash=secret_hash,
-        scopes=scopes, expires_at=expires_at,
-    )  # fmt: skip
-    return row, text
-
-
-def _check_own(actor: Actor, owner_id: UUID) -> None:
-    # Whoever is shown a key's text can act as its owner.
-    if isinstance(actor, Identity) and actor.tenant is not None and actor.user_id != owner_id:
-        raise Problem("permission_denied", "A key acts as its owner, so only they may create or rotate it.")
-
-
-def _check_role(role: str) -> None:
-    if role not in roles.ROLES:
-        raise invalid("role", "role", f"Use one of {', '.join(roles.ROLES)}.")
-
-
 def _keep_a_platform_owner() -> None:
     if not User.objects.filter(is_active=True, platform_role="platform_owner").exists():
         raise Problem("conflict", "The platform needs at least one active owner.")
-
-
-def _keep_an_owner(tenant_id: UUID) -> None:
-    members = Membership.objects.filter(tenant_id=tenant_id, is_active=True)
-    if members.exists() and not members.filter(role__in=["owner", "admin"]).exists():
-        raise Problem("conflict", "An organisation needs at least one owner or administrator.")

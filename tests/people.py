@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from qualisys import tenancy
 from qualisys.access import System
-from tenants import services
+from tenants import api_keys, members, services
 from tenants.models import ApiKey, Membership, User
 
 SYSTEM = System("tests")
@@ -38,7 +38,7 @@ def somebody(
         )
         member = None
         if tenant is not None:
-            member = services.add_member(actor=SYSTEM, tenant_id=tenant.id, user=user, role=role)
+            member = members.add_member(actor=SYSTEM, tenant_id=tenant.id, user=user, role=role)
     return Somebody(user, email, password, member)
 
 
@@ -48,6 +48,6 @@ def key_of(
     """Create an API key of a person and return it with its text."""
     tenant_id = tenant.id if tenant else None
     with tenancy.use(tenancy.platform("tests")):
-        return services.create_api_key(
+        return api_keys.create_api_key(
             actor=SYSTEM, tenant_id=tenant_id, owner=owner, name=name, scopes=scopes
         )

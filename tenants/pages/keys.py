@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from qualisys import tenancy
 from qualisys.problems import Problem
-from tenants import services
+from tenants import api_keys
 from tenants.identity import identity_of
 from tenants.models import ApiKey, User
 from tenants.pages.forms import SCOPES, KeyForm, RotateForm
@@ -44,7 +44,7 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
         with form.refusing():
-            row, text = services.create_api_key(
+            row, text = api_keys.create_api_key(
                 actor=identity_of(request),
                 tenant_id=tenancy.tenant().id,
                 owner=User.objects.get(pk=identity_of(request).user_id),
@@ -64,7 +64,7 @@ def rotate(request: HttpRequest, key_id: UUID) -> HttpResponse:
     form = RotateForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         with form.refusing():
-            fresh, text = services.rotate_api_key(
+            fresh, text = api_keys.rotate_api_key(
                 actor=identity_of(request), key=row, overlap_hours=form.cleaned_data["overlap"]
             )
             row.refresh_from_db()
@@ -85,7 +85,7 @@ def revoke(request: HttpRequest, key_id: UUID) -> HttpResponse:
     """Say what revoking means, or do it."""
     row = _key(key_id)
     if request.method == "POST":
-        services.revoke_api_key(actor=identity_of(request), key=row)
+        api_keys.revoke_api_key(actor=identity_of(request), key=row)
         messages.success(request, f"{row.name} is revoked.")
         return redirect("settings-keys")
     return show(

@@ -15,8 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from qualisys import tenancy
 from qualisys.problems import Problem
-from tenants import services, tasks
+from tenants import tasks
 from tenants.identity import identity_of
+from tenants.members import change_member
 from tenants.models import Membership
 from tenants.pages.forms import InviteForm, RoleForm
 from tenants.pages.shell import MEMBERS, settings_page, show
@@ -77,7 +78,7 @@ def member(request: HttpRequest, member_id: UUID) -> HttpResponse:
     form = RoleForm(request.POST or None, owners=owners, initial={"role": row.role})
     if request.method == "POST" and form.is_valid():
         with form.refusing():
-            services.change_member(actor=identity_of(request), member=row, role=form.cleaned_data["role"])
+            change_member(actor=identity_of(request), member=row, role=form.cleaned_data["role"])
             messages.success(request, f"{row.user} has another role now.")
             return redirect("settings-members")
     return show(
@@ -95,7 +96,7 @@ def deactivate(request: HttpRequest, member_id: UUID) -> HttpResponse:
     refusal = None
     if request.method == "POST":
         try:
-            services.change_member(actor=identity_of(request), member=row, is_active=False)
+            change_member(actor=identity_of(request), member=row, is_active=False)
         except Problem as problem:
             refusal = problem
         else:
@@ -115,7 +116,7 @@ def deactivate(request: HttpRequest, member_id: UUID) -> HttpResponse:
 @require_POST
 def reactivate(request: HttpRequest, member_id: UUID) -> HttpResponse:
     """Let a member in again."""
-    row = services.change_member(actor=identity_of(request), member=_member(member_id), is_active=True)
+    row = change_member(actor=identity_of(request), member=_member(member_id), is_active=True)
     messages.success(request, f"{row.user} is active again.")
     return redirect("settings-members")
 

@@ -18,7 +18,7 @@ from qualisys import audit, tenancy
 from qualisys.access import System
 from qualisys.problems import Problem, invalid
 from qualisys.text import unstorable
-from tenants import services
+from tenants import members, services
 from tenants.identity import Identity
 from tenants.models import Membership, User
 from tenants.signin import brake, entry
@@ -33,7 +33,7 @@ def invite(*, actor: Identity, email: str, role: str) -> Invitation:
 
     Whether somebody has this address elsewhere is neither looked up nor told.
     """
-    services.check_member_change(actor, role)
+    members.check_member_change(actor, role)
     tenant, email = tenancy.tenant(), email.strip().lower()
     try:
         validate_email(email)
@@ -83,7 +83,7 @@ def _open_one(actor: Identity, invitation_id: UUID) -> Invitation:
     )
     if row is None:
         raise Problem("not_found", "There is no such open invitation.")
-    services.check_member_change(actor, row.role)
+    members.check_member_change(actor, row.role)
     return row
 
 
@@ -161,9 +161,9 @@ def _confirmed(user: User, password: str) -> User:
 def _join(user: User, invitation: Invitation) -> None:
     found = Membership.objects.filter(tenant_id=invitation.tenant_id, user=user).first()
     if found is None:
-        services.add_member(actor=_ACCEPTING, tenant_id=invitation.tenant_id, user=user, role=invitation.role)
+        members.add_member(actor=_ACCEPTING, tenant_id=invitation.tenant_id, user=user, role=invitation.role)
     else:
-        services.change_member(actor=_ACCEPTING, member=found, role=invitation.role, is_active=True)
+        members.change_member(actor=_ACCEPTING, member=found, role=invitation.role, is_active=True)
 
 
 def _hash(token: str) -> str:

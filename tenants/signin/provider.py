@@ -13,7 +13,7 @@ from qualisys import audit, roles, secretbox, tenancy
 from qualisys.access import Actor, System, check
 from qualisys.problems import Problem, invalid
 from qualisys.text import unstorable
-from tenants import services
+from tenants import members, services
 from tenants.models import Membership, User
 from tenants.signin import oidc, open_sessions
 from tenants.signin.models import ExternalIdentity, IdentityProvider
@@ -199,5 +199,5 @@ def _newcomer(claims: oidc.Claims, row: IdentityProvider) -> User:
         # The same answer for both: who has an account elsewhere is not this provider's business.
         raise oidc.failed("you are not a member here yet. Ask an administrator for an invitation.")
     user = services.create_user_without_password(actor=_ARRIVING, email=claims.email, name=claims.name)
-    services.add_member(actor=_ARRIVING, tenant_id=row.tenant_id, user=user, role=row.default_role)
+    members.add_member(actor=_ARRIVING, tenant_id=row.tenant_id, user=user, role=row.default_role)
     return user

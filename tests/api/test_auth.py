@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from qualisys import tenancy
-from tenants import services
+from tenants import members, services
 from tenants.models import Tenant
 from tests.connections import as_platform, column
 from tests.people import SYSTEM, Somebody, somebody
@@ -160,7 +160,7 @@ def test_refresh__renews_with_the_role_of_today(portal: Portal, tenants: Tenants
     member = somebody(tenants["acme"], "dev")
     pair = portal.signed_in(member.email, member.password, "acme")
     with tenancy.use(tenancy.platform("tests")):
-        services.change_member(actor=SYSTEM, member=member.member, role="qa_automation")  # type: ignore[arg-type]
+        members.change_member(actor=SYSTEM, member=member.member, role="qa_automation")  # type: ignore[arg-type]
     time.sleep(0.6)
     with portal.client("acme", None) as client:
         fresh = client.post("/auth/refresh", json={"refresh": pair["refresh"]}).json()

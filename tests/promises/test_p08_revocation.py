@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from qualisys import tenancy
-from tenants import services
+from tenants import api_keys, members, services
 from tests import sockets
 from tests.conftest import FULL
 from tests.people import SYSTEM, key_of, somebody
@@ -61,10 +61,10 @@ def granted(portal: Portal, tenants: Tenants, kind: str) -> Access:
 
         with tenancy.use(tenancy.platform("tests")):
             if kind == "key":
-                services.revoke_api_key(actor=SYSTEM, key=key)
+                api_keys.revoke_api_key(actor=SYSTEM, key=key)
             elif kind == "member":
                 assert person.member is not None
-                services.change_member(actor=SYSTEM, member=person.member, is_active=False)
+                members.change_member(actor=SYSTEM, member=person.member, is_active=False)
             elif kind == "person":
                 person.user.is_active = False
                 person.user.save(update_fields=["is_active"])
@@ -191,7 +191,7 @@ def test_sessions__of_a_deactivated_member__do_not_come_back(portal: Portal, ten
     pair = portal.signed_in(person.email, person.password, "acme")
     with tenancy.use(tenancy.platform("tests")):
         assert person.member is not None
-        services.change_member(actor=SYSTEM, member=person.member, is_active=False)
+        members.change_member(actor=SYSTEM, member=person.member, is_active=False)
     with ExitStack() as stack:
         client: httpx.Client = stack.enter_context(portal.client("acme", None))
         again = {"email": person.email, "password": person.password, "tenant": "acme"}

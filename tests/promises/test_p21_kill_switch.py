@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from qualisys import tenancy
-from tenants import services
+from tenants import api_keys, members, services
 from tenants.models import Tenant
 from tenants.overrides import services as overrides
 from tenants.overrides.wishes import Wishes
@@ -83,9 +83,9 @@ def target(request: pytest.FixtureRequest, portal: Portal, tenants: Tenants) -> 
     def kill() -> None:
         with tenancy.use(tenancy.platform("tests")):
             if kind == "key":
-                services.revoke_api_key(actor=SYSTEM, key=key)
+                api_keys.revoke_api_key(actor=SYSTEM, key=key)
             elif kind == "member":
-                services.change_member(actor=SYSTEM, member=person.member, is_active=False)  # type: ignore[arg-type]
+                members.change_member(actor=SYSTEM, member=person.member, is_active=False)  # type: ignore[arg-type]
             elif kind == "tenant":
                 services.set_status(actor=SYSTEM, tenant=Tenant.objects.get(pk=home.id), status="suspended")
         if kind == "override":

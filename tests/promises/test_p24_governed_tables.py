@@ -15,7 +15,7 @@ from agents import definitions
 from agents import services as agents
 from qualisys import audit, tenancy
 from qualisys.audit import Actor
-from tenants import services, tokens
+from tenants import api_keys, members, services, tokens
 from tenants.models import Host, Tenant
 from tenants.overrides import services as overrides
 from tenants.overrides.wishes import Wishes
@@ -104,12 +104,12 @@ def change_version(tenants: Tenants) -> None:
 
 def change_key(tenants: Tenants) -> None:
     key, _ = key_of(tenants["spare_3"], somebody(tenants["spare_3"]).user)
-    services.revoke_api_key(actor=SYSTEM, key=key)
+    api_keys.revoke_api_key(actor=SYSTEM, key=key)
 
 
 def change_member(tenants: Tenants) -> None:
     member = somebody(tenants["spare_3"]).member
-    services.change_member(actor=SYSTEM, member=member, role="viewer")  # type: ignore[arg-type]
+    members.change_member(actor=SYSTEM, member=member, role="viewer")  # type: ignore[arg-type]
 
 
 def change_person(tenants: Tenants) -> None:

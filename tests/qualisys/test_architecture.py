@@ -26,9 +26,9 @@ GUESSED = {
 OWN = {
     "agents": {"console_models", "definitions", "gates", "partitions", "registry", "segments"},
     "versions": {"builtin", "registry", "rollout", "semver"},
-    "tenants": {"authentication", "console_forms", "console_keys", "console_patterns", "console_people",
+    "tenants": {"api_keys", "authentication", "console_forms", "console_keys", "console_patterns", "console_people",
                 "console_provider", "console_support", "demo", "directory", "discovery", "effective", "identity",
-                "keys", "permissions", "schema", "seen", "sessions", "tokens"},
+                "keys", "members", "permissions", "schema", "seen", "sessions", "tokens"},
     "governance": {"console", "gates", "rendering", "sparks", "usage", "waiting"},
 }  # fmt: skip
 FORBIDDEN = {"utils", "helpers", "common", "core", "misc", "shared", "base_utils", "tools", "lib"}

@@ -9,7 +9,7 @@ import pytest
 from qualisys import redis as qredis
 from qualisys import tenancy
 from qualisys.database.threads import in_thread
-from tenants import directory, services
+from tenants import directory, members
 from tests.people import SYSTEM, Somebody, key_of, somebody
 
 Tenants = dict[str, tenancy.Tenant]
@@ -43,7 +43,7 @@ def test_person__elsewhere_or_deactivated__has_no_standing(tenants: Tenants, per
     assert directory.load_person(("", person.user.pk)) is None
     assert directory.load_person((str(uuid4()), person.user.pk)) is None
     with tenancy.use(tenancy.platform("tests")):
-        services.change_member(actor=SYSTEM, member=person.member, is_active=False)  # type: ignore[arg-type]
+        members.change_member(actor=SYSTEM, member=person.member, is_active=False)  # type: ignore[arg-type]
     assert directory.load_person((str(tenants["acme"].id), person.user.pk)) is None
 
 

@@ -11,7 +11,7 @@ import redis
 from agents import definitions
 from qualisys import cache, tenancy
 from qualisys.database.threads import in_thread
-from tenants import directory, discovery, services
+from tenants import directory, discovery, members
 from tenants.identity import Identity
 from tests.people import SYSTEM, Somebody, somebody
 from versions.services import register_agent
@@ -49,7 +49,7 @@ def person(tenants: Tenants) -> Somebody:
     """A developer in two tenants."""
     made = somebody(tenants["acme"], "dev")
     with tenancy.use(tenancy.platform("tests")):
-        services.add_member(actor=SYSTEM, tenant_id=tenants["globex"].id, user=made.user, role="dev")
+        members.add_member(actor=SYSTEM, tenant_id=tenants["globex"].id, user=made.user, role="dev")
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qualisys import tenancy
-from tenants import services
+from tenants import members, services
 from tenants.models import Session, Tenant
 from tests import pages
 from tests.people import SYSTEM, Somebody, somebody
@@ -93,7 +93,7 @@ def test_session__of_a_member_who_leaves__ends_on_the_next_page(portal: Portal, 
     with pages.signed_in(portal, "acme", person.email, person.password) as client:
         assert client.get("/").status_code == 200
         with tenancy.use(tenancy.platform("tests")):
-            services.change_member(actor=SYSTEM, member=person.member, is_active=False)  # type: ignore[arg-type]
+            members.change_member(actor=SYSTEM, member=person.member, is_active=False)  # type: ignore[arg-type]
         assert client.get("/").status_code == 302
         wait_for(lambda: client.get("/api/v1/agents").status_code == 401, 3, "the API to refuse")
 

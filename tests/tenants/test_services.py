@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from qualisys import tenancy
 from qualisys.problems import Problem
-from tenants import services
+from tenants import api_keys, members, services
 from tenants.models import ApiKey, Membership, Session, Tenant, User
 from tests.people import SYSTEM, key_of, somebody
 
@@ -57,10 +57,10 @@ def test_service__without_the_permission__does_nothing(tenants: Tenants, verb: s
         "delete": lambda: services.delete_tenant(actor=nobody, tenant=row),
         "user": lambda: services.create_user(actor=nobody, email="a@b.example", password=PASSWORD),
         "active": lambda: services.set_user_active(actor=nobody, user=person.user, is_active=False),
-        "member": lambda: services.add_member(actor=nobody, tenant_id=home.id, user=person.user, role="dev"),
-        "change": lambda: services.change_member(actor=nobody, member=person.member, role="owner"),  # type: ignore[arg-type]
-        "key": lambda: services.create_api_key(actor=nobody, tenant_id=home.id, owner=person.user, name="x"),
-        "revoke": lambda: services.revoke_api_key(actor=nobody, key=key),
+        "member": lambda: members.add_member(actor=nobody, tenant_id=home.id, user=person.user, role="dev"),
+        "change": lambda: members.change_member(actor=nobody, member=person.member, role="owner"),  # type: ignore[arg-type]
+        "key": lambda: api_keys.create_api_key(actor=nobody, tenant_id=home.id, owner=person.user, name="x"),
+        "revoke": lambda: api_keys.revoke_api_key(actor=nobody, key=key),
     }
     assert refusal(calls[verb]) == ("permission_denied", "")
     key.refresh_from_db()
@@ -96,7 +96,7 @@ def test_create_user__stores_no_password_in_plain() -> None:
 
 def test_add_member__twice_or_with_no_role__refused(tenants: Tenants) -> None:
     home, person = tenants["spare_3"], somebody(tenants["spare_3"])
-    add = services.add_member
+    add = members.add_member
     assert (
         refusal(lambda: add(actor=SYSTEM, tenant_id=home.id, user=person.user, role="dev"))[0] == "conflict"
     )
@@ -112,19 +112,19 @@ def test_change_member__the_last_one_in_charge__conflict(tenants: Tenants, chang
     )
     first, *others = list(in_charge)
     for member in others:
-        services.change_member(actor=SYSTEM, member=member, is_active=False)
-    assert refusal(lambda: services.change_member(actor=SYSTEM, member=first, **change))[0] == "conflict"
+        members.change_member(actor=SYSTEM, member=member, is_active=False)
+    assert refusal(lambda: members.change_member(actor=SYSTEM, member=first, **change))[0] == "conflict"
     first.refresh_from_db()
     assert (first.is_active, first.role in ("owner", "admin")) == (True, True)
     for member in others:
-        services.change_member(actor=SYSTEM, member=member, is_active=True)
+        members.change_member(actor=SYSTEM, member=member, is_active=True)
 
 
 def test_change_member__deactivated__loses_the_browser_sessions(tenants: Tenants) -> None:
     home, person = tenants["spare_3"], somebody(tenants["spare_3"])
     later = timezone.now() + timedelta(hours=1)
     Session.objects.create(session_key=uuid4().hex, expire_date=later, user=person.user, tenant_id=home.id)
-    services.change_member(actor=SYSTEM, member=person.member, is_active=False)  # type: ignore[arg-type]
+    members.change_member(actor=SYSTEM, member=person.member, is_active=False)  # type: ignore[arg-type]
     assert not Session.objects.filter(user=person.user).exists()
 
 
@@ -138,7 +138,7 @@ def test_create_key__with_a_bad_field__refused_by_name(
 ) -> None:
     owner = somebody(tenants["spare_3"]).user
     fields = {"tenant_id": tenants["spare_3"].id, "owner": owner, "name": "x", **changes}
-    assert refusal(lambda: services.create_api_key(actor=SYSTEM, **fields)) == ("validation_error", field)
+    assert refusal(lambda: api_keys.create_api_key(actor=SYSTEM, **fields)) == ("validation_error", field)
 
 
 def test_create_key__stores_a_hash_and_never_the_secret(tenants: Tenants) -> None:
@@ -151,8 +151,8 @@ def test_create_key__stores_a_hash_and_never_the_secret(tenants: Tenants) -> Non
 
 def test_revoke_key__twice__keeps_the_first_moment(tenants: Tenants) -> None:
     row, _ = key_of(tenants["spare_3"], somebody(tenants["spare_3"]).user)
-    first = services.revoke_api_key(actor=SYSTEM, key=row).revoked_at
-    assert services.revoke_api_key(actor=SYSTEM, key=row).revoked_at == first
+    first = api_keys.revoke_api_key(actor=SYSTEM, key=row).revoked_at
+    assert api_keys.revoke_api_key(actor=SYSTEM, key=row).revoked_at == first
 
 
 def test_delete_tenant__while_active__conflict(tenants: Tenants) -> None:

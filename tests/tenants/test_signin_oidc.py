@@ -15,7 +15,7 @@ from django.test import override_settings
 
 from qualisys import tenancy
 from qualisys.problems import Problem
-from tenants import services
+from tenants import members
 from tenants.models import Membership, User
 from tenants.signin import oidc, provider
 from tenants.signin.models import ExternalIdentity, IdentityProvider
@@ -173,7 +173,7 @@ def test_person__deactivated_here__stays_out(portal: Portal, tenants: Tenants, i
     idp.person = vouched(gone.email)
     assert came_in(portal).status_code == 302
     with tenancy.use(tenancy.platform("tests")):
-        services.change_member(actor=SYSTEM, member=gone.member, is_active=False)  # type: ignore[arg-type]
+        members.change_member(actor=SYSTEM, member=gone.member, is_active=False)  # type: ignore[arg-type]
     assert came_in(portal).status_code == 401
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from qualisys import tenancy
 from qualisys.problems import Problem
-from tenants import seen, services
+from tenants import api_keys, members, seen
 from tenants.identity import Identity
 from tenants.models import ApiKey, Session
 from tenants.signin import open_sessions
@@ -120,7 +120,7 @@ def test_end_others__keeps_this_one_and_ends_tokens_too(portal: Portal, person: 
 def test_sessions__of_other_organisations__are_not_touched(portal: Portal, tenants: Tenants) -> None:
     both = somebody(tenants["acme"])
     with tenancy.use(tenancy.platform("tests")):
-        services.add_member(actor=SYSTEM, tenant_id=tenants["globex"].id, user=both.user, role="dev")
+        members.add_member(actor=SYSTEM, tenant_id=tenants["globex"].id, user=both.user, role="dev")
     with (
         pages.signed_in(portal, "acme", both.email, both.password) as here,
         pages.signed_in(portal, "globex", both.email, both.password) as there,
@@ -134,7 +134,7 @@ def test_deactivated_member__has_no_session_to_come_back_to(portal: Portal, pers
     pair = portal.signed_in(person.email, person.password, "acme")
     with tenancy.use(tenancy.platform("tests")):
         for is_active in (False, True):
-            services.change_member(actor=SYSTEM, member=person.member, is_active=is_active)  # type: ignore[arg-type]
+            members.change_member(actor=SYSTEM, member=person.member, is_active=is_active)  # type: ignore[arg-type]
     with portal.client("acme", None) as client:
         assert client.post("/auth/refresh", json={"refresh": pair["refresh"]}).status_code == 401
 
@@ -199,20 +199,20 @@ def test_rotate__a_key_that_ended_or_was_rotated__refused(tenants: Tenants, stat
     key, _ = key_of(tenants["acme"], somebody(tenants["acme"]).user)
     with tenancy.use(tenancy.platform("tests")):
         if state == "revoked":
-            services.revoke_api_key(actor=SYSTEM, key=key)
+            api_keys.revoke_api_key(actor=SYSTEM, key=key)
         elif state == "rotated":
-            services.rotate_api_key(actor=SYSTEM, key=key)
+            api_keys.rotate_api_key(actor=SYSTEM, key=key)
         else:
             ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now())
         with pytest.raises(Problem, match="conflict"):
-            services.rotate_api_key(actor=SYSTEM, key=key)
+            api_keys.rotate_api_key(actor=SYSTEM, key=key)
 
 
 @pytest.mark.parametrize("hours", [-1, 169])
 def test_rotate__an_overlap_beyond_a_week__refused(tenants: Tenants, hours: int) -> None:
     key, _ = key_of(tenants["acme"], somebody(tenants["acme"]).user)
     with tenancy.use(tenancy.platform("tests")), pytest.raises(Problem, match="validation_error"):
-        services.rotate_api_key(actor=SYSTEM, key=key, overlap_hours=hours)
+        api_keys.rotate_api_key(actor=SYSTEM, key=key, overlap_hours=hours)
 
 
 def test_key_of_somebody_else__is_neither_created_nor_rotated(tenants: Tenants, person: Somebody) -> None:
@@ -221,18 +221,18 @@ def test_key_of_somebody_else__is_neither_created_nor_rotated(tenants: Tenants, 
     actor = acting(person, tenants["acme"])
     with tenancy.use(tenants["acme"]):
         with pytest.raises(Problem, match="permission_denied"):
-            services.rotate_api_key(actor=actor, key=key)
+            api_keys.rotate_api_key(actor=actor, key=key)
         with pytest.raises(Problem, match="permission_denied"):
-            services.create_api_key(
+            api_keys.create_api_key(
                 actor=actor, tenant_id=tenants["acme"].id, owner=owner.user, name="not mine"
             )
-        assert services.revoke_api_key(actor=actor, key=key).revoked_at is not None
+        assert api_keys.revoke_api_key(actor=actor, key=key).revoked_at is not None
 
 
 def test_rotate__both_work_until_the_old_one_ends(portal: Portal, tenants: Tenants) -> None:
     key, old = key_of(tenants["acme"], somebody(tenants["acme"]).user, scopes=["agents:read"])
     with tenancy.use(tenancy.platform("tests")):
-        fresh, new = services.rotate_api_key(actor=SYSTEM, key=key, overlap_hours=1)
+        fresh, new = api_keys.rotate_api_key(actor=SYSTEM, key=key, overlap_hours=1)
     assert (fresh.name, fresh.scopes, fresh.owner_id) == (key.name, key.scopes, key.owner_id)
     kept = row(key)
     assert kept.successor == fresh.prefix
@@ -248,7 +248,7 @@ def test_rotate__without_overlap__the_old_one_is_refused_at_once(portal: Portal,
     with portal.client("acme", None) as client:
         assert client.get("/agents", headers={"X-API-Key": old}).status_code == 200
         with tenancy.use(tenancy.platform("tests")):
-            services.rotate_api_key(actor=SYSTEM, key=key, overlap_hours=0)
+            api_keys.rotate_api_key(actor=SYSTEM, key=key, overlap_hours=0)
         wait_for(
             lambda: client.get("/agents", headers={"X-API-Key": old}).status_code == 401, 3, "the refusal"
         )
