@@ -11,9 +11,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from agents.guard.plan import Candidate, Plan, Price
-from agents.limits.numbers import CONDUCT_DEFAULTS
+from agents.limits.numbers import CONDUCT_DEFAULTS, Numbers
+from agents.limits.services import set_limits
 from agents.limits.settle import Settled
 from qualisys import redis as qredis
+from qualisys import tenancy
+from qualisys.access import System
 from tests.portal import ROOT
 
 FREE = Price(0, 0)
@@ -48,6 +51,17 @@ def seeded(tenant_id: UUID) -> None:
     client = qredis.sync_client()
     client.eval(qredis.REMEMBER.source, 0, str(client.info("server")["run_id"]))
     client.set(f"seeded:{tenant_id}", client.get("memory") or b"")
+
+
+def limit(agent_id: str | None = None, tenant: tenancy.Tenant | None = None, **numbers: Any) -> None:
+    """Set the platform's limits of a scope, as an administrator does."""
+    with tenancy.use(tenancy.platform("tests")):
+        set_limits(
+            actor=System("tests"),
+            numbers=Numbers(**numbers),
+            agent_id=agent_id,
+            tenant_id=tenant.id if tenant else None,
+        )
 
 
 def contend(module: str, processes: int, **told: Any) -> list[dict[str, Any]]:

@@ -28,6 +28,20 @@ def main() -> None:
     for number in range(spares):
         demo.TENANTS[SPARE.format(number)] = (f"Spare {number}", Tier.STANDARD)
     call_command("demo", file=Path(path), base_url="http://localhost", verbosity=0)
+    if os.environ.get("QUALISYS_PROMISES") == "full":
+        _lift_limits()
+
+
+def _lift_limits() -> None:
+    """Let a tenant run as much as the promises at full size ask of it."""
+    from agents.limits.numbers import Numbers
+    from agents.limits.services import set_limits
+    from qualisys import tenancy
+    from qualisys.access import System
+
+    with tenancy.use(tenancy.platform("tests")):
+        numbers = Numbers(runs_per_minute=1_000_000, concurrent_runs=10_000)
+        set_limits(actor=System("tests"), numbers=numbers)
 
 
 if __name__ == "__main__":

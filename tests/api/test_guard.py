@@ -6,35 +6,22 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx2 as httpx
 import pytest
 
-from agents.limits.numbers import Numbers
-from agents.limits.services import set_limits
 from agents.models import GuardEvent, ModelStop
 from governance.audit.models import AuditEvent
 from qualisys import cache, tenancy
 from qualisys import redis as qredis
-from qualisys.access import System
 from tests.conftest import FULL
 from tests.execution_log import row
+from tests.guarding import limit
 from tests.portal import Portal, Scripted, wait_for
 from tests.sse import Stream
 
 Tenants = dict[str, tenancy.Tenant]
-
-
-def limit(agent_id: str | None = None, tenant: tenancy.Tenant | None = None, **numbers: Any) -> None:
-    """Set the platform's limits of a scope, as an administrator does."""
-    with tenancy.use(tenancy.platform("tests")):
-        set_limits(
-            actor=System("tests"),
-            numbers=Numbers(**numbers),
-            agent_id=agent_id,
-            tenant_id=tenant.id if tenant else None,
-        )
 
 
 @pytest.fixture
@@ -190,9 +177,9 @@ def test_circuit__reset_by_hand__closed_at_once_and_on_record(portal: Portal) ->
     assert json.loads(event.body)["reason"] == "the provider is back"
 
 
-def open_circuits(agent: Scripted) -> list[bytes]:
-    client = qredis.sync_client()
-    return [name for name in client.smembers("circuits") if agent.agent_id.encode() in name]
+def open_circuits(agent: Scripted) -> list[str]:
+    names = [name.decode() for name in cast("set[bytes]", qredis.sync_client().smembers("circuits"))]
+    return [name for name in names if agent.agent_id in name]
 
 
 def test_circuit__its_time_over__one_probe_closes_it(portal: Portal) -> None:

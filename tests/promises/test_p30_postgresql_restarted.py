@@ -12,7 +12,7 @@ from django.db import OperationalError, connections
 
 from qualisys import tenancy
 from qualisys.embedded.server import Server
-from tests import embedded
+from tests import embedded, guarding
 from tests.conftest import FULL
 from tests.execution_log import rows
 from tests.portal import Portal, wait_for
@@ -34,6 +34,7 @@ def test_p30_postgresql__killed_under_load__no_answered_run_is_missing(
 ) -> None:
     """P30: runs go on meanwhile, because none of them waits for the database."""
     agent = portal.scripted("chunks=1").agent_id
+    guarding.limit(tenant=tenants["spare_1"], runs_per_minute=1_000_000)
     answered: list[str] = []
     over = threading.Event()
 
