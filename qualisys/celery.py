@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from celery import Celery, Task
@@ -12,6 +13,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from qualisys import audit, tenancy
+from qualisys import redis as qredis
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qualisys.settings")
 
@@ -47,7 +49,39 @@ class WrongTenant(Exception):  # noqa: N818
     """A task names no tenant, an unknown one, or one whose schema is another; it does nothing."""
 
 
-class TenantTask(Task):  # type: ignore[type-arg]
+#: Where messages go that cannot be done, for people to look at and send again, and how many are kept.
+DEAD, DEAD_AT_MOST = "tasks:dead", 10_000
+#: How often a message is delivered that takes its worker down with it each time.
+DELIVERIES = 5
+
+
+class BoundedTask(Task):  # type: ignore[type-arg]
+    """A task whose message is set aside when it fails, or when no worker survives it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.request.id and self._deliveries() > DELIVERIES:
+            self._set_aside(self.request.id, args, kwargs, f"delivered more than {DELIVERIES} times")
+            return None
+        return super().__call__(*args, **kwargs)
+
+    def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Set the message aside."""
+        self._set_aside(task_id, args, kwargs, f"{type(exc).__name__}: {exc}")
+
+    def _deliveries(self) -> int:
+        client, key = qredis.sync_client(), f"task:tries:{self.request.id}"
+        tries = cast(int, client.incr(key))
+        client.expire(key, 86_400)
+        return tries
+
+    def _set_aside(self, task_id: str, args: Any, kwargs: Any, error: str) -> None:
+        tenant = self.request.get(TENANT_HEADER) or (self.request.headers or {}).get(TENANT_HEADER)
+        letter = {"task": self.name, "args": list(args), "kwargs": dict(kwargs), "tenant": tenant}
+        fields = {"letter": json.dumps(letter, default=str), "error": error[:500], "of": task_id}
+        qredis.sync_client().xadd(DEAD, cast(Any, fields), maxlen=DEAD_AT_MOST)
+
+
+class TenantTask(BoundedTask):
     """A task that runs as the tenant that sent it, and only as that one."""
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:  # type: ignore[override]
@@ -82,7 +116,7 @@ class TenantTask(Task):  # type: ignore[type-arg]
         return tenant
 
 
-class PlatformTask(Task):  # type: ignore[type-arg]
+class PlatformTask(BoundedTask):
     """A task of the platform itself; its name is the reason."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
