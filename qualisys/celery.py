@@ -70,7 +70,7 @@ class BoundedTask(Task):  # type: ignore[type-arg]
 
     def _deliveries(self) -> int:
         client, key = qredis.sync_client(), f"task:tries:{self.request.id}"
-        tries = cast(int, client.incr(key))
+        tries = int(client.incr(key))
         client.expire(key, 86_400)
         return tries
 

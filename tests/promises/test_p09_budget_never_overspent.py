@@ -28,9 +28,8 @@ def granted(tenant: UUID, *, naive: bool) -> int:
         "tokens": TOKENS,
         "naive": naive,
     }
-    return (
-        sum(each["got"] for each in guarding.contend("tests.promises.contenders", PROCESSES, **told)) * TOKENS
-    )
+    found = guarding.contend("tests.promises.contenders", PROCESSES, **told)
+    return sum(int(each["got"]) for each in found) * TOKENS
 
 
 def test_reservations__from_four_processes_at_once__fill_the_budget_and_never_more() -> None:
