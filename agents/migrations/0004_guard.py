@@ -41,7 +41,9 @@ ALTER TABLE agent_model_stops ENABLE ROW LEVEL SECURITY;
 ALTER TABLE agent_model_stops FORCE ROW LEVEL SECURITY;
 CREATE POLICY platform_only ON agent_model_stops USING (app_is_platform()) WITH CHECK (app_is_platform());
 
-SELECT app_govern('agent_limits', '{"object": "limits", "id": "agent_id", "ignore": ["updated_at"], "topic": "@tenant_id"}');
+-- What the trail calls a row: the agent it speaks of.
+ALTER TABLE agent_limits ADD COLUMN subject varchar(100) GENERATED ALWAYS AS (coalesce(agent_id, 'all agents')) STORED;
+SELECT app_govern('agent_limits', '{"object": "limits", "id": "subject", "ignore": ["updated_at", "subject"], "topic": "@tenant_id"}');
 SELECT app_govern('agent_model_prices', '{"object": "model_price", "id": "model", "ignore": ["updated_at"], "topic": "agents"}');
 SELECT app_govern('agent_model_stops', '{"object": "model_stop", "id": "provider", "topic": "agents"}');
 """

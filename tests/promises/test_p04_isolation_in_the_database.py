@@ -24,6 +24,8 @@ ORDER BY 1"""
 #: Unique indexes of shared tables without the tenant's id, and why nothing foreign shows in their errors.
 UNIQUE_WITHOUT_TENANT = {
     "agent_execution_log": "run ids are random",
+    "agent_guard_events": "positions in the guard's stream, which are times",
+    "agent_limits": "the primary key is random; agents are unique within the tenant",
     "audit_pending": "a sequence number the application never sees",
     "qualisys_outboxevent": "a sequence number",
     "tenant_agent_config_revisions": "the primary key is random; numbers are unique within tenant and agent",

@@ -32,6 +32,9 @@ Tenants = dict[str, tenancy.Tenant]
 #: Governed tables and what their rows are called in the trail.
 GOVERNED = {
     "agent_definitions": "agent",
+    "agent_limits": "limits",
+    "agent_model_prices": "model_price",
+    "agent_model_stops": "model_stop",
     "agents_modeloffer": "model_offer",
     "agent_versions": "version",
     "tenant_agent_configs": "agent_config",
