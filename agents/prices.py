@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from agents.guard.plan import Price
 from agents.models import ModelPrice
@@ -13,6 +16,22 @@ from qualisys import cache, tenancy
 from qualisys.cache import Cached
 
 SHIPPED = Path(__file__).with_name("prices.toml")
+
+
+_Dollars = Annotated[Decimal, Field(ge=0, le=100_000, max_digits=10, decimal_places=4)]
+
+
+class Listed(BaseModel):
+    """A line of the price table: US dollars per million tokens, and the longest answer in tokens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    provider: Annotated[str, StringConstraints(min_length=1, max_length=50)] = Field(examples=["openai"])
+    model: Annotated[str, StringConstraints(min_length=1, max_length=100)] = Field(examples=["gpt-4o"])
+    input_price: _Dollars = Field(examples=[2.5])
+    output_price: _Dollars = Field(examples=[10])
+    max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000, strict=True)] | None = None
+    source: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
 FREE = Price(0, 0)

@@ -8,6 +8,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.http.request import split_domain_port
 
+from agents.models import Limits
 from qualisys import audit, cache, roles, tenancy
 from qualisys.access import Actor, check
 from qualisys.events import emit
@@ -97,6 +98,7 @@ def delete_tenant(*, actor: Actor, tenant: Tenant) -> None:
     with tenancy.use(tenancy.platform("delete a tenant")), transaction.atomic():
         schema.drop_schema(tenant.schema_name)
         for model in (
+            Limits,
             TenantAgentConfig,
             TenantAgentConfigRevision,
             Membership,

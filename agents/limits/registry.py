@@ -20,8 +20,8 @@ def numbers_of(row: Limits) -> Numbers:
     return Numbers.model_construct(**{name: getattr(row, name) for name in Numbers.model_fields})
 
 
-def load(tenant_id: UUID) -> Rows:
-    """Return the rows that matter to a tenant, from the database."""
+def load(tenant_id: UUID | None) -> Rows:
+    """Return the rows that matter to a tenant, or (None) to every one, from the database."""
     with tenancy.use(tenancy.platform("read limits")):
         return arranged(Limits.objects.filter(Q(tenant_id=tenant_id) | Q(tenant_id=None)))
 

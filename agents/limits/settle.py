@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from agents.limits.numbers import (
@@ -55,35 +55,50 @@ _Ranked = Sequence[tuple[Source, Numbers]]
 
 def settle(rows: Rows, agent_id: str, max_tokens: int) -> Settled:
     """Return the limits of an agent in a tenant; `max_tokens` is what one of its runs may use at most."""
-    nothing = NOTHING
-    per_agent = rows.agents.get(agent_id, nothing)
-    within = rows.tenant_agents.get(agent_id, nothing)
-    default = Numbers(daily_tokens=max_tokens * DAILY_RUNS)
     agent, agent_sources = _spending(
-        [("tenant", within), ("agent", per_agent), ("default", default)],
-        rows.own_agents.get(agent_id, nothing),
+        [
+            ("tenant", rows.tenant_agents.get(agent_id, NOTHING)),
+            ("agent", rows.agents.get(agent_id, NOTHING)),
+            ("default", Numbers(daily_tokens=max_tokens * DAILY_RUNS)),
+        ],
+        rows.own_agents.get(agent_id, NOTHING),
     )
     tenant, tenant_sources = settle_tenant(rows)
-    conduct, conduct_sources = _first(
+    conduct, conduct_sources = settle_conduct(rows, agent_id)
+    return Settled(
+        agent,
+        tenant,
+        conduct,
+        settle_percentage(rows)[0],
+        agent_sources,
+        tenant_sources,
+        conduct_sources,
+    )
+
+
+def settle_percentage(rows: Rows) -> tuple[int, Source]:
+    """Return the percent of tenants whose runs the guard refuses, and where it came from."""
+    said = rows.platform.guard_percentage
+    return (GUARD_PERCENTAGE, "default") if said is None else (said, "platform")
+
+
+def settle_conduct(rows: Rows, agent_id: str | None) -> tuple[dict[str, Any], dict[str, Source]]:
+    """Return conduct of an agent in a tenant, or of those no row speaks of; and where each number came from."""
+    return _first(
         [
-            ("tenant", within),
-            ("agent", per_agent),
+            ("tenant", rows.tenant_agents.get(agent_id or "", NOTHING)),
+            ("agent", rows.agents.get(agent_id or "", NOTHING)),
             ("tenant", rows.tenant),
             ("platform", rows.platform),
             ("default", Numbers(**CONDUCT_DEFAULTS)),
         ],
         CONDUCT,
     )
-    percentage = rows.platform.guard_percentage
-    return Settled(
-        agent,
-        tenant,
-        conduct,
-        GUARD_PERCENTAGE if percentage is None else percentage,
-        agent_sources,
-        tenant_sources,
-        conduct_sources,
-    )
+
+
+def without_own(rows: Rows) -> Rows:
+    """Return the rows without those a tenant has set for itself: what the platform gives it."""
+    return replace(rows, own=NOTHING, own_agents={})
 
 
 def settle_tenant(rows: Rows) -> tuple[dict[str, Any], dict[str, Source]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +14,10 @@ from django.utils import timezone
 
 from agents import definitions
 from agents import services as agents
+from agents.limits import services as limits
+from agents.limits.models import Limits
+from agents.limits.numbers import Numbers
+from agents.prices import Listed
 from qualisys import audit, tenancy
 from qualisys.audit import Actor
 from tenants import api_keys, members, services, tokens
@@ -150,6 +155,30 @@ def change_offer(tenants: Tenants) -> None:
     agents.set_offer_enabled(actor=SYSTEM, row=row, enabled=False, reason="a drill")
 
 
+def change_limits(tenants: Tenants) -> None:
+    home, agent_id = tenants["spare_3"], registered()
+    limits.set_limits(actor=SYSTEM, agent_id=agent_id, numbers=Numbers(daily_tokens=5))
+    with tenancy.use(home):
+        for value in (3, 2):
+            limits.set_own_limits(
+                actor=SYSTEM, tenant_id=home.id, agent_id=agent_id, numbers=Numbers(daily_tokens=value)
+            )
+    Limits.objects.filter(agent__agent_id=agent_id).delete()
+
+
+def change_price(tenants: Tenants) -> None:
+    model = f"m-{uuid4().hex}"
+    for price in (1, 2):
+        listed = Listed(provider="vllm", model=model, input_price=Decimal(price), output_price=Decimal(2))
+        row = agents.set_price(actor=SYSTEM, price=listed)
+    agents.remove_price(actor=SYSTEM, row=row)
+
+
+def change_stop(tenants: Tenants) -> None:
+    row = agents.stop_model(actor=SYSTEM, provider="vllm", model=f"m-{uuid4().hex}", reason="a drill")
+    agents.resume_model(actor=SYSTEM, stop_id=row.pk, reason="a drill")
+
+
 def change_pattern(tenants: Tenants) -> None:
     name = f"drill-{uuid4().hex[:8]}"
     row = prompts.create_pattern(actor=SYSTEM, name=name, family="other", pattern="drill [0-9]{40}")
@@ -201,6 +230,9 @@ CHANGES: dict[str, tuple[Callable[[Tenants], None], set[str]]] = {
     "version": (change_version, {"version.created", "version.changed"}),
     "api_key": (change_key, {"api_key.created", "api_key.changed"}),
     "model_offer": (change_offer, {"model_offer.created", "model_offer.changed"}),
+    "limits": (change_limits, {"limits.created", "limits.changed", "limits.deleted"}),
+    "model_price": (change_price, {"model_price.created", "model_price.changed", "model_price.deleted"}),
+    "model_stop": (change_stop, {"model_stop.created", "model_stop.deleted"}),
     "agent_config": (
         change_config,
         {"agent_config.created", "agent_config.changed", "agent_config.deleted"},
