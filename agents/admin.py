@@ -41,6 +41,7 @@ class AgentAdmin(ServiceAdmin):
                 "fields": (
                     "llm_provider",
                     "llm_model",
+                    "fallbacks",
                     "max_tokens_per_invocation",
                     "timeout_seconds",
                     "input_types",

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import jsonschema_rs
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from agents import gates, segments
 from agents.providers import registry as providers
@@ -25,6 +33,25 @@ AgentId = Annotated[str, StringConstraints(pattern=AGENT_ID, max_length=100)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=50, strip_whitespace=True)]
 
 
+Provider = Annotated[str, StringConstraints(min_length=1, max_length=50)]
+Model = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class Fallback(BaseModel):
+    """A model that may answer when the agent's own is away."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    provider: Provider = Field(examples=["anthropic"])
+    model: Model = Field(examples=["claude-sonnet-4-20250514"])
+
+    @field_validator("provider")
+    @classmethod
+    def known_provider(cls, value: str) -> str:
+        """Refuse a provider nobody can call."""
+        return _known_provider(value)
+
+
 class Definition(BaseModel):
     """The editable fields of an agent, without its prompt and schema."""
 
@@ -35,8 +62,9 @@ class Definition(BaseModel):
     description: Annotated[str, StringConstraints(max_length=5_000)] = ""
     type: Literal["builtin", "custom", "marketplace"] = "custom"
     phase: Literal["mvp", "post_mvp", "custom"] = "custom"
-    llm_provider: Annotated[str, StringConstraints(min_length=1, max_length=50)] = "openai"
-    llm_model: Annotated[str, StringConstraints(min_length=1, max_length=100)] = "gpt-4o"
+    llm_provider: Provider = "openai"
+    llm_model: Model = "gpt-4o"
+    fallbacks: list[Fallback] = Field(default_factory=list, max_length=5)
     max_tokens_per_invocation: int = Field(default=10_000, ge=100, le=200_000, strict=True)
     timeout_seconds: int = Field(default=120, ge=1, le=3600, strict=True)
     input_types: list[str] = Field(default_factory=list, max_length=20)
@@ -58,8 +86,17 @@ class Definition(BaseModel):
     @classmethod
     def known_provider(cls, value: str) -> str:
         """Refuse a provider nobody can call."""
-        if value not in providers.known():
-            raise ValueError(f"unknown provider; known are {', '.join(providers.known())}")
+        return _known_provider(value)
+
+    @field_validator("fallbacks")
+    @classmethod
+    def other_models(cls, value: list[Fallback], info: ValidationInfo) -> list[Fallback]:
+        """Refuse the agent's own model and one that is named twice: neither could ever help."""
+        seen = {(info.data.get("llm_provider"), info.data.get("llm_model"))}
+        for each in value:
+            if (each.provider, each.model) in seen:
+                raise ValueError(f"{each.provider} {each.model} is the agent's own model, or is there twice")
+            seen.add((each.provider, each.model))
         return value
 
     @field_validator("required_roles")
@@ -150,6 +187,12 @@ def check_schema(schema: Mapping[str, Any]) -> None:
         compile_schema(schema)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         raise ValueError(f"is not a valid JSON Schema: {str(error).splitlines()[0][:300]}") from error
+
+
+def _known_provider(value: str) -> str:
+    if value not in providers.known():
+        raise ValueError(f"unknown provider; known are {', '.join(providers.known())}")
+    return value
 
 
 def _storable(value: Any) -> Any:

@@ -57,6 +57,30 @@ class ProseField(forms.CharField):
         return str(super().to_python(value)).replace("\r\n", "\n")
 
 
+class FallbacksField(forms.CharField):
+    """Models, one on each line: provider, a space, the model."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        attrs = {
+            "rows": 3,
+            "spellcheck": "false",
+            "class": "q-mono",
+            "placeholder": "anthropic claude-sonnet-4-5",
+        }
+        super().__init__(required=False, widget=UnfoldAdminTextareaWidget(attrs=attrs), **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the models as lines."""
+        if not isinstance(value, list):
+            return value
+        return "\n".join(f"{each['provider']} {each['model']}" for each in value)
+
+    def to_python(self, value: Any) -> Any:
+        """Return the models as a definition has them."""
+        lines = [line.split(None, 1) for line in str(value or "").splitlines() if line.strip()]
+        return [{"provider": words[0], "model": "".join(words[1:]).strip()} for words in lines]
+
+
 class WordsField(forms.CharField):
     """A list of words, typed with commas between them."""
 
@@ -114,6 +138,11 @@ class AgentForm(ServiceModelForm):
         max_length=100, initial="gpt-4o", label="Model", widget=UnfoldAdminTextInputWidget(),
         help_text="Passed on unchanged.",
     )  # fmt: skip
+    fallbacks = FallbacksField(
+        label="When it is away",
+        help_text="Up to five other models, one on each line: provider, a space, model. They answer in this order "
+        "while the agent's own model is paused, stopped or busy, where the tenant allows it.",
+    )
     max_tokens_per_invocation = forms.IntegerField(
         initial=10_000, label="Most tokens per run", widget=UnfoldAdminIntegerFieldWidget(),
         validators=[MinValueValidator(100), MaxValueValidator(200_000)], help_text="100 to 200,000.",
@@ -167,7 +196,7 @@ class AgentForm(ServiceModelForm):
                 "type": self.instance.type,
                 "enabled": self.instance.enabled,
             }
-        empty: dict[str, Any] = {"access": {}, "approval_gates": [], "metadata": {}}
+        empty: dict[str, Any] = {"access": {}, "approval_gates": [], "metadata": {}, "fallbacks": []}
         return {**values, **{name: default for name, default in empty.items() if values.get(name) is None}}
 
     def clean(self) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class Agent:
     tags: tuple[str, ...]
     icon: str
     enabled: bool
+    #: Provider and model, in order, for when the agent's own is away.
+    fallbacks: tuple[tuple[str, str], ...] = ()
 
     def access_of(self, role: str | None) -> str | None:
         """Return what `role` may do with the agent, or None where it does not even see it."""
@@ -68,6 +70,7 @@ def from_model(row: AgentDefinition) -> Agent:
         tags=tuple(row.tags),
         icon=row.icon,
         enabled=row.enabled,
+        fallbacks=tuple((each["provider"], each["model"]) for each in row.fallbacks),
     )
 
 
@@ -86,7 +89,8 @@ def _parse(value: dict[str, Any] | None) -> Agent | None:
     if value is None:
         return None
     tuples = {key: tuple(value[key]) for key in ("input_types", "required_roles", "approval_gates", "tags")}
-    return Agent(**{**value, **tuples})
+    fallbacks = tuple((provider, model) for provider, model in value.get("fallbacks", ()))
+    return Agent(**{**value, **tuples, "fallbacks": fallbacks})
 
 
 _agents: Cached[str, Agent | None] = Cached(

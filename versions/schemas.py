@@ -7,7 +7,7 @@ from typing import Any, Literal
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
-from agents.definitions import Definition, Prompt
+from agents.definitions import Definition, Fallback, Prompt
 
 
 class AgentIn(Definition, Prompt):
@@ -62,6 +62,7 @@ class AgentOut(Schema):
     output_schema: dict[str, Any]
     llm_provider: str
     llm_model: str
+    fallbacks: list[Fallback]
     max_tokens_per_invocation: int
     timeout_seconds: int
     input_types: list[str]

@@ -15,9 +15,9 @@ def show_agent(agent: AgentDefinition) -> dict[str, Any]:
     """Return an agent in the specification's shape; version, prompt and schema are the stable version's."""
     current = rollout.stable(registry.load(agent.agent_id))
     fields = (
-        "agent_id", "name", "description", "type", "phase", "llm_provider", "llm_model", "max_tokens_per_invocation",
-        "timeout_seconds", "input_types", "required_roles", "access", "approval_gates", "tags", "icon", "enabled",
-        "metadata",
+        "agent_id", "name", "description", "type", "phase", "llm_provider", "llm_model", "fallbacks",
+        "max_tokens_per_invocation", "timeout_seconds", "input_types", "required_roles", "access", "approval_gates",
+        "tags", "icon", "enabled", "metadata",
     )  # fmt: skip
     shown = {name: getattr(agent, name) for name in fields}
     return {

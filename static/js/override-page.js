@@ -26,6 +26,7 @@ function draft() {
     acknowledge_replace: form.elements.acknowledge_replace?.checked ?? false,
     llm_provider_override: text("llm_provider_override"),
     llm_model_override: text("llm_model_override"),
+    fallbacks: form.elements.fallbacks.value,
     pinned_version: text("pinned_version"),
     max_tokens_override: form.elements.max_tokens_override.value ? Number(form.elements.max_tokens_override.value) : null,
     custom_tags: form.elements.custom_tags.value.split(",").map((tag) => tag.trim()).filter(Boolean),

@@ -17,7 +17,7 @@ import orjson
 from agents import gates, segments
 from agents.gates import Gate
 from agents.registry import Agent
-from tenants.overrides.wishes import Mode, Wishes
+from tenants.overrides.wishes import Consent, Mode, Wishes
 from versions.rollout import Reason, Version
 
 Kind = Literal["base", "locked", "tenant", "template"]
@@ -79,6 +79,8 @@ class Effective:
     output_template: Mapping[str, Any] | None
     provider: str
     model: str
+    #: Provider and model of what may answer instead, in order, as agent and tenant allow it.
+    fallbacks: tuple[tuple[str, str], ...]
     max_tokens: int
     timeout_seconds: int
     gates: tuple[Mapping[str, Any], ...]
@@ -99,6 +101,8 @@ def merge(
     layers = tuple(_layers(version.system_prompt, wishes, may_replace=may_replace))
     prompt = "".join(layer.text for layer in layers)
     cap = wishes.max_tokens_override
+    provider = wishes.llm_provider_override or agent.llm_provider
+    model = wishes.llm_model_override or agent.llm_model
     return Effective(
         agent=agent,
         version=version,
@@ -107,8 +111,9 @@ def merge(
         system_prompt=prompt,
         output_schema=version.output_schema,
         output_template=wishes.custom_output_template,
-        provider=wishes.llm_provider_override or agent.llm_provider,
-        model=wishes.llm_model_override or agent.llm_model,
+        provider=provider,
+        model=model,
+        fallbacks=_fallbacks(agent, wishes.fallbacks, provider, model),
         max_tokens=min(agent.max_tokens_per_invocation, cap or agent.max_tokens_per_invocation),
         timeout_seconds=agent.timeout_seconds,
         gates=_gates(agent.approval_gates, wishes.gates),
@@ -117,6 +122,16 @@ def merge(
         config_revision=override.revision,
         prompt_hash=sha256(prompt.encode()).hexdigest(),
         provenance=_provenance(agent, wishes, reason),
+    )
+
+
+def _fallbacks(agent: Agent, consent: Consent, provider: str, model: str) -> tuple[tuple[str, str], ...]:
+    """Return what may stand in for `provider` and `model`; without a word of the tenant, its provider stays."""
+    return tuple(
+        each
+        for each in agent.fallbacks
+        if each != (provider, model)
+        and (consent == "any" or (consent == "same_provider" and each[0] == provider))
     )
 
 
@@ -132,6 +147,7 @@ def _provenance(agent: Agent, wishes: Wishes, reason: Reason) -> dict[str, str]:
         "output_template": of(wishes.custom_output_template),
         "llm_provider": of(wishes.llm_provider_override),
         "llm_model": of(wishes.llm_model_override),
+        "fallbacks": of(wishes.fallbacks != "same_provider"),
         "max_tokens": of(cap and cap < agent.max_tokens_per_invocation),
         "timeout_seconds": "default",
         "approval_gates": of(wishes.gates),

@@ -15,6 +15,14 @@ class PromptMode(models.TextChoices):
     REPLACE = "replace", "Replace"
 
 
+class FallbackConsent(models.TextChoices):
+    """Which other models may answer when the agent's own is away."""
+
+    NONE = "none", "None"
+    SAME_PROVIDER = "same_provider", "Of the same provider"
+    ANY = "any", "Any"
+
+
 class TenantAgentConfig(models.Model):
     """A tenant's override of one agent; no row means the agent as the platform ships it."""
 
@@ -34,6 +42,9 @@ class TenantAgentConfig(models.Model):
     max_tokens_override = models.PositiveIntegerField(null=True, blank=True)
     llm_provider_override = models.CharField(max_length=50, null=True, blank=True)
     llm_model_override = models.CharField(max_length=100, null=True, blank=True)
+    fallbacks = models.CharField(
+        max_length=20, choices=FallbackConsent.choices, default=FallbackConsent.SAME_PROVIDER
+    )
     pinned_version = models.CharField(max_length=20, null=True, blank=True)
     custom_tags = models.JSONField(default=list, blank=True)
     metadata = models.JSONField(default=dict, blank=True)

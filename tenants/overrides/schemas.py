@@ -56,6 +56,7 @@ class ConfigOut(Schema):
     max_tokens_override: int | None
     llm_provider_override: str | None
     llm_model_override: str | None
+    fallbacks: str
     pinned_version: str | None
     custom_tags: list[str]
     metadata: dict[str, Any]

@@ -58,6 +58,7 @@ def show_effective(settled: Effective) -> dict[str, Any]:
         "output_template": settled.output_template,
         "llm_provider": settled.provider,
         "llm_model": settled.model,
+        "fallbacks": [{"provider": provider, "model": model} for provider, model in settled.fallbacks],
         "max_tokens": settled.max_tokens,
         "timeout_seconds": settled.timeout_seconds,
         "approval_gates": list(settled.gates),
@@ -124,7 +125,8 @@ def _prompt_diff(now: Mapping[str, Any] | None, before: Mapping[str, Any] | None
 def _changed(now: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> list[str]:
     """Return the names of the fields in which two states differ; the empty state is the default of each."""
     default = NO_OVERRIDE.wishes.stored()
-    now, before = now or default, before or default
+    # A field that is younger than a state had its default then.
+    now, before = {**default, **(now or {})}, {**default, **(before or {})}
     return [name for name in default if now.get(name) != before.get(name)]
 
 

@@ -12,6 +12,8 @@ from agents.gates import Gate
 from qualisys.text import unstorable
 
 Mode = Literal["append", "prepend", "replace"]
+#: Which other models may answer when the agent's own is away.
+Consent = Literal["none", "same_provider", "any"]
 
 #: Bytes that the free-form parts may have, each.
 MAX_METADATA, MAX_TEMPLATE = 16_384, 65_536
@@ -41,6 +43,11 @@ class Wishes(BaseModel):
     max_tokens_override: int | None = Field(default=None, ge=1, le=200_000, strict=True)
     llm_provider_override: Annotated[str, StringConstraints(min_length=1, max_length=50)] | None = None
     llm_model_override: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    fallbacks: Consent = Field(
+        default="same_provider",
+        description="Which of the agent's other models may answer while its own is away: none, those of the provider "
+        "that answers otherwise, or any.",
+    )
     pinned_version: Annotated[str, StringConstraints(min_length=5, max_length=20)] | None = None
     custom_tags: list[Tag] = Field(default_factory=list, max_length=20)
     metadata: dict[str, Any] = Field(default_factory=dict)

@@ -20,6 +20,11 @@ MODES = (
     ("prepend", "Prepend: before the agent's own prompt"),
     ("replace", "Replace: instead of the agent's own prompt"),
 )
+CONSENTS = (
+    ("same_provider", "Yes, one of the same provider"),
+    ("any", "Yes, of any provider that the platform has chosen for it"),
+    ("none", "No: better no answer than another model's"),
+)
 #: What is written as JSON, and how an empty one is read.
 _DOCUMENTS: dict[str, Any] = {
     "custom_output_template": None,
@@ -62,6 +67,10 @@ class OverrideForm(ServiceForm):
     max_tokens_override = forms.IntegerField(
         label="Tokens a run may use", required=False, min_value=1,
         widget=forms.NumberInput(attrs={"class": "input", "inputmode": "numeric"}),
+    )  # fmt: skip
+    fallbacks = forms.ChoiceField(
+        label="May another model answer when the agent's own is away?", choices=CONSENTS, required=False,
+        widget=_select(),
     )  # fmt: skip
     custom_tags = forms.CharField(
         label="More tags", required=False, max_length=1100, help_text="Separated by commas.", widget=_line()
@@ -133,6 +142,7 @@ class OverrideForm(ServiceForm):
         values = {name: value for name, value in self.cleaned_data.items() if name in Wishes.model_fields}
         tags = [tag.strip() for tag in values.pop("custom_tags").split(",") if tag.strip()]
         mode = values.pop("prompt_override_mode") or "append"
+        values["fallbacks"] = values["fallbacks"] or "same_provider"
         given = {name: value if value != "" else None for name, value in values.items()}
         try:
             return Wishes(**given, custom_tags=tags, prompt_override_mode=mode, enabled=enabled)  # type: ignore[arg-type]

@@ -148,6 +148,8 @@ def _fields(shown: dict[str, Any]) -> list[dict[str, Any]]:
         "timeout_seconds": "Seconds a run", "tags": "Tags",
     }  # fmt: skip
     rows = [{"label": label, **shown[name]} for name, label in names.items()]
+    others = [f"{each['provider']} {each['model']}" for each in shown["fallbacks"]["value"]]
+    rows.insert(3, {**shown["fallbacks"], "label": "When it is away", "value": others})
     gates = [gate.get("title") or gate["name"] for gate in shown["approval_gates"]["value"]]
     rows.append({**shown["approval_gates"], "label": "Approval gates", "value": gates})
     for row in rows:

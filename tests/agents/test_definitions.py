@@ -68,6 +68,30 @@ def test_field__at_its_bounds__accepted(field: str, value: Any) -> None:
     assert getattr(definitions.parse({**GOOD, field: value}), field) == value
 
 
+@pytest.mark.parametrize(
+    ("fallbacks", "field"),
+    [
+        ([{"provider": "nobody", "model": "m"}], "fallbacks.0.provider"),
+        ([{"provider": "openai"}], "fallbacks.0.model"),
+        ([{"provider": "openai", "model": ""}], "fallbacks.0.model"),
+        ([{"provider": "openai", "model": "m", "color": "red"}], "fallbacks.0.color"),
+        ([{"provider": "openai", "model": "gpt-4o"}], "fallbacks"),
+        ([{"provider": "vllm", "model": "m"}] * 2, "fallbacks"),
+        ([{"provider": "vllm", "model": f"m{number}"} for number in range(6)], "fallbacks"),
+        ("vllm m", "fallbacks"),
+    ],
+    ids=str,
+)
+def test_fallbacks__that_could_not_help__refused(fallbacks: Any, field: str) -> None:
+    assert refusal(fallbacks=fallbacks)[0] == field
+
+
+def test_fallbacks__other_models_in_order__kept() -> None:
+    wanted = [{"provider": "vllm", "model": f"m{number}"} for number in range(5)]
+    assert definitions.parse({**GOOD, "fallbacks": wanted}).model_dump()["fallbacks"] == wanted
+    assert definitions.parse(GOOD).fallbacks == [], "nothing falls back unless somebody says so"
+
+
 def test_roles_and_types__repeated_or_by_other_names__are_tidied() -> None:
     parsed = definitions.parse(
         {**GOOD, "required_roles": ["dev", "dev"], "input_types": ["markdown", "md", "text"]}

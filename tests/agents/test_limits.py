@@ -41,9 +41,8 @@ class Nobody:
 
 def rows(**said: Any) -> Rows:
     """Rows of one tenant; those of agents are all about `a`."""
-    whole = {name: Numbers(**numbers) for name, numbers in said.items() if not name.endswith("agents")}
-    single = {name: {"a": Numbers(**numbers)} for name, numbers in said.items() if name.endswith("agents")}
-    return Rows(**whole, **single)
+    whole: dict[str, Any] = {name: Numbers(**numbers) for name, numbers in said.items()}
+    return Rows(**{name: {"a": each} if name.endswith("agents") else each for name, each in whole.items()})
 
 
 def test_nobody_said_anything__the_specifications_defaults() -> None:
@@ -146,7 +145,11 @@ def limited(tenants: Tenants) -> Iterator[tenancy.Tenant]:
 
 @pytest.fixture
 def agent(limited: tenancy.Tenant) -> str:
-    fields = {"agent_id": f"limited-{uuid4().hex[:8]}", "name": "A", "required_roles": ["dev"]}
+    fields: dict[str, Any] = {
+        "agent_id": f"limited-{uuid4().hex[:8]}",
+        "name": "A",
+        "required_roles": ["dev"],
+    }
     fields["max_tokens_per_invocation"] = 1000
     return agents.create_agent(actor=SYSTEM, definition=definitions.parse(fields)).agent_id
 

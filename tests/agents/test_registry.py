@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from uuid import uuid4
 
+import orjson
 import pytest
 import redis
 
@@ -63,6 +64,16 @@ async def test_find__twice__asks_the_database_once(agent_id: str) -> None:
     assert (await registry.find(agent_id)).name == "A"  # type: ignore[union-attr]
     cache.bump([cache.AGENTS])
     assert (await registry.find(agent_id)).name == "B"  # type: ignore[union-attr]
+
+
+async def test_find__an_agent_that_was_shared_before_there_were_fallbacks__has_none(agent_id: str) -> None:
+    await registry.find(agent_id)
+    client, key = redis.Redis.from_url(os.environ["REDIS_URL"]), f"agent_def:{agent_id}"
+    shared = orjson.loads(client.get(key))
+    assert shared["value"].pop("fallbacks") == []
+    client.set(key, orjson.dumps(shared))
+    registry._agents._entries.clear()
+    assert (await registry.find(agent_id)).fallbacks == ()  # type: ignore[union-attr]
 
 
 async def test_find__in_another_process__shares_through_redis_for_an_hour(agent_id: str) -> None:

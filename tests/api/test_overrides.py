@@ -252,6 +252,22 @@ def test_model_and_cap__are_what_the_provider_is_asked(portal: Portal, echo: Scr
         )
 
 
+def test_fallbacks__of_the_agent__as_far_as_the_tenant_allows(portal: Portal) -> None:
+    others = [{"provider": "openai", "model": "b"}, {"provider": "vllm", "model": "c"}]
+    agent_id = portal.register(llm_model="a", fallbacks=others)
+    with portal.client(None) as platform:
+        assert platform.get(f"/admin/agents/{agent_id}").json()["fallbacks"] == others
+    shown = get(portal, agent_id)
+    assert (shown["fallbacks"], shown["effective"]["fallbacks"]) == (
+        "same_provider", {"value": others[:1], "provenance": "default"},
+    )  # fmt: skip
+    assert put(portal, agent_id, fallbacks="perhaps").json()["errors"][0]["field"] == "fallbacks"
+    for consent, allowed in (("any", others), ("none", [])):
+        answer = put(portal, agent_id, fallbacks=consent).json()
+        assert answer["effective"]["fallbacks"] == {"value": allowed, "provenance": "tenant"}
+    assert answer["history"][0]["changed"] == ["fallbacks"]
+
+
 def test_model__that_the_platform_does_not_offer__refused(portal: Portal, database: None) -> None:
     """AC5: while a provider has offers, tenants choose among them; without any, freely."""
     agent_id, model = portal.register(llm_provider="vllm"), f"offered-{uuid4().hex[:8]}"

@@ -23,6 +23,7 @@ AGENT = {
     "approval_gates": [{"name": "review", "approvers": ["dev"], "condition": "true"}], "metadata": {"a": 1},
     "output_schema": {"type": "object"}, "input_types": ["txt"], "icon": "bot", "timeout_seconds": 60,
     "max_tokens_per_invocation": 1000, "type": "custom", "phase": "custom", "enabled": True,
+    "fallbacks": [{"provider": "openai", "model": "other"}],
 }  # fmt: skip
 VERSION = {
     "system_prompt": "Prompt",
@@ -37,7 +38,7 @@ CONFIG = {
     "prompt_override_mode": "append", "acknowledge_replace": False, "custom_output_template": {"a": 1},
     "approval_workflow_override": {"gates": [{"name": "legal", "approvers": ["owner"]}]}, "max_tokens_override": 100,
     "llm_provider_override": "openai", "llm_model_override": "any", "pinned_version": "1.0.0", "custom_tags": ["tag"],
-    "metadata": {"a": 1}, "reason": "x",
+    "metadata": {"a": 1}, "reason": "x", "fallbacks": "any",
 }  # fmt: skip
 
 #: Every route that takes a body, with a good one; agents and runs are filled in.

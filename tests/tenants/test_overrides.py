@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from agents import definitions
+from agents.models import AgentDefinition
+from agents.registry import from_model
 from qualisys import tenancy
 from qualisys.problems import Problem
 from tenants.overrides import registry, selectors, services
+from tenants.overrides.merge import Override, merge
 from tenants.overrides.models import TenantAgentConfig
 from tenants.overrides.wishes import Wishes
 from tests.people import SYSTEM
+from versions import semver
 from versions import services as versions
+from versions.rollout import Version
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -47,6 +53,31 @@ def agent_id(tenant: tenancy.Tenant) -> str:
 
 def row(tenant: tenancy.Tenant, agent_id: str) -> TenantAgentConfig:
     return TenantAgentConfig.objects.get(tenant_id=tenant.id, agent__agent_id=agent_id)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "allowed"),
+    [
+        ({}, ["openai b"]),
+        ({"fallbacks": "none"}, []),
+        ({"fallbacks": "any"}, ["openai b", "vllm c"]),
+        ({"fallbacks": "any", "llm_model_override": "b"}, ["vllm c"]),
+        ({"llm_provider_override": "vllm", "llm_model_override": "x"}, ["vllm c"]),
+    ],
+    ids=str,
+)
+def test_fallbacks__are_what_agent_and_tenant_allow(
+    tenant: tenancy.Tenant, wishes: dict[str, Any], allowed: list[str]
+) -> None:
+    agent = AgentDefinition(
+        agent_id="a", name="A", llm_provider="openai", llm_model="a",
+        fallbacks=[{"provider": "openai", "model": "b"}, {"provider": "vllm", "model": "c"}],
+    )  # fmt: skip
+    version = Version("a", semver.parse("1.0.0"), "x", {}, "h", "active", 100)
+    settled = merge(from_model(agent), version, "stable", Override(Wishes(**wishes)), may_replace=False)
+    assert [" ".join(each) for each in settled.fallbacks] == allowed
+    assert settled.provenance["fallbacks"] == ("tenant" if "fallbacks" in wishes else "default")
+    assert Override(Wishes(fallbacks="any")).customized is False, "who may stand in is no custom agent (F6)"
 
 
 def test_save__of_wishes_that_no_longer_satisfy_the_rules__refused(

@@ -67,6 +67,17 @@ def test_register__good_form__makes_the_first_version(owner: httpx.Client) -> No
     assert (agent.tags, agent.required_roles) == (["docs", "release"], ["owner", "dev"])
 
 
+def test_fallbacks__are_typed_one_on_a_line(owner: httpx.Client) -> None:
+    agent = register(owner, fallbacks="vllm  some model \r\n\r\nanthropic claude")
+    assert agent.fallbacks == [
+        {"provider": "vllm", "model": "some model"}, {"provider": "anthropic", "model": "claude"},
+    ]  # fmt: skip
+    path = f"agents/agentdefinition/{agent.pk}/change/"
+    assert "vllm some model\nanthropic claude</textarea>" in owner.get(f"/admin/{path}").text
+    for typed, told in (("vllm", "0.model"), ("nobody m", "unknown provider"), ("openai any", "own model")):
+        assert told in errors(post(owner, path, **{**AGENT, "agent_id": agent.agent_id, "fallbacks": typed}))
+
+
 def test_kill_switch__without_a_reason__asks_for_it(owner: httpx.Client) -> None:
     agent = register(owner)
     answer = post(owner, f"agents/agentdefinition/{agent.pk}/turn_off/", reason="")
