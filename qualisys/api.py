@@ -103,7 +103,13 @@ def refuse_http(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 api.add_router("/auth", "tenants.api.auth")
 api.add_router("/admin/agents", "versions.api.router")
+api.add_router("/admin/agents", "agents.limits.api.of_agents")
+api.add_router("/admin/limits", "agents.limits.api.router")
+api.add_router("/admin/prices", "agents.api.prices")
+api.add_router("/admin/stops", "agents.api.stops")
 api.add_router("/admin/tenants", "tenants.overrides.api.support")
+api.add_router("/admin/tenants", "tenants.limits.api.given")
+api.add_router("/tenant", "tenants.limits.api.own")
 api.add_router("/tenant/agents", "tenants.overrides.api.router")
 api.add_router("/tenant/agents", "governance.api.trials")
 api.add_router("/agents", "governance.api.agents")

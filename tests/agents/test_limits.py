@@ -41,8 +41,10 @@ class Nobody:
 
 def rows(**said: Any) -> Rows:
     """Rows of one tenant; those of agents are all about `a`."""
-    whole: dict[str, Any] = {name: Numbers(**numbers) for name, numbers in said.items()}
-    return Rows(**{name: {"a": each} if name.endswith("agents") else each for name, each in whole.items()})
+    found: dict[str, Any] = {}
+    for name, numbers in said.items():
+        found[name] = {"a": Numbers(**numbers)} if name.endswith("agents") else Numbers(**numbers)
+    return Rows(**found)
 
 
 def test_nobody_said_anything__the_specifications_defaults() -> None:

@@ -69,7 +69,9 @@ async def test_find__twice__asks_the_database_once(agent_id: str) -> None:
 async def test_find__an_agent_that_was_shared_before_there_were_fallbacks__has_none(agent_id: str) -> None:
     await registry.find(agent_id)
     client, key = redis.Redis.from_url(os.environ["REDIS_URL"]), f"agent_def:{agent_id}"
-    shared = orjson.loads(client.get(key))
+    raw = client.get(key)
+    assert isinstance(raw, bytes)
+    shared = orjson.loads(raw)
     assert shared["value"].pop("fallbacks") == []
     client.set(key, orjson.dumps(shared))
     registry._agents._entries.clear()

@@ -47,6 +47,23 @@ EXPECTED: dict[Route, frozenset[str]] = {
     ("POST", "/admin/agents/{agent_id}/versions"): PLATFORM_CHANGES,
     ("PUT", "/admin/agents/{agent_id}/versions/{version}"): PLATFORM_CHANGES,
     ("GET", "/admin/tenants/{slug}/agents/{agent_id}/config"): PLATFORM,
+    ("GET", "/admin/limits"): PLATFORM,
+    ("PUT", "/admin/limits"): PLATFORM_CHANGES,
+    ("GET", "/admin/agents/{agent_id}/limits"): PLATFORM,
+    ("PUT", "/admin/agents/{agent_id}/limits"): PLATFORM_CHANGES,
+    ("GET", "/admin/tenants/{slug}/limits"): PLATFORM,
+    ("PUT", "/admin/tenants/{slug}/limits"): PLATFORM_CHANGES,
+    ("GET", "/admin/tenants/{slug}/agents/{agent_id}/limits"): PLATFORM,
+    ("PUT", "/admin/tenants/{slug}/agents/{agent_id}/limits"): PLATFORM_CHANGES,
+    ("GET", "/admin/prices"): PLATFORM,
+    ("PUT", "/admin/prices"): PLATFORM_CHANGES,
+    ("GET", "/admin/stops"): PLATFORM,
+    ("POST", "/admin/stops"): PLATFORM_CHANGES,
+    ("DELETE", "/admin/stops/{stop_id}"): PLATFORM_CHANGES,
+    ("GET", "/tenant/limits"): ADMINS,
+    ("PUT", "/tenant/limits"): ADMINS,
+    ("GET", "/tenant/agents/{agent_id}/limits"): ADMINS,
+    ("PUT", "/tenant/agents/{agent_id}/limits"): ADMINS,
     ("GET", "/tenant/agents"): ADMINS,
     ("GET", "/tenant/agents/{agent_id}/config"): ADMINS,
     ("PUT", "/tenant/agents/{agent_id}/config"): ADMINS,
@@ -135,7 +152,7 @@ def asked(client: Any, route: Route, credential: dict[str, str]) -> tuple[int, s
     """Call a route with things that do not exist and return status and code."""
     method, path = route
     names = {"agent_id": "no-such-agent", "version": "9.9.9", "run_id": uuid4(), "conversation_id": uuid4()}
-    names["slug"] = "nobody"
+    names |= {"slug": "nobody", "stop_id": uuid4()}
     body: dict[str, Any] = {"json": {}} if method in ("POST", "PUT") else {}
     answer = client.request(method, path.format(**names), headers=credential, **body)
     code = answer.json().get("code", "") if answer.content else ""

@@ -41,6 +41,24 @@ CONFIG = {
     "metadata": {"a": 1}, "reason": "x", "fallbacks": "any",
 }  # fmt: skip
 
+#: Wide enough that other tests of this file do not notice.
+LIMITS = {
+    "daily_tokens": 10**9, "monthly_tokens": 10**9, "daily_cost": 10_000.5, "monthly_cost": 10_000,
+    "runs_per_minute": 600, "concurrent_runs": 50, "reason": "x",
+}  # fmt: skip
+GIVEN = {
+    **LIMITS, "first_token_seconds": 60, "gap_seconds": 60, "breaker_failures": 1000, "breaker_window_seconds": 60,
+    "breaker_share": 0.5, "breaker_cooldown_seconds": 5,
+}  # fmt: skip
+PRICE = {
+    "provider": "openai",
+    "model": "m",
+    "input_price": 1,
+    "output_price": 2.5,
+    "max_output_tokens": 10,
+    "source": "x",
+}
+
 #: Every route that takes a body, with a good one; agents and runs are filled in.
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/auth/token"): {"email": "a@b.example", "password": "x", "tenant": "acme", "otp": "1"},
@@ -54,6 +72,14 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         "status": "active",
         "reason": "x",
     },
+    ("PUT", "/admin/limits"): {**GIVEN, "guard_percentage": 100},
+    ("PUT", "/admin/agents/{agent_id}/limits"): GIVEN,
+    ("PUT", "/admin/tenants/{slug}/limits"): GIVEN,
+    ("PUT", "/admin/tenants/{slug}/agents/{agent_id}/limits"): GIVEN,
+    ("PUT", "/admin/prices"): {"items": [PRICE], "reason": "x"},
+    ("POST", "/admin/stops"): {"provider": "vllm", "model": "hostile-agent", "reason": "x"},
+    ("PUT", "/tenant/limits"): LIMITS,
+    ("PUT", "/tenant/agents/{agent_id}/limits"): LIMITS,
     ("PUT", "/tenant/agents/{agent_id}/config"): CONFIG,
     ("POST", "/tenant/agents/{agent_id}/config/preview"): CONFIG,
     ("POST", "/tenant/agents/{agent_id}/config/trial"): {"config": CONFIG, "input": "x"},
@@ -80,6 +106,19 @@ def agent(portal: Portal) -> str:
     return portal.scripted("echo=user").agent_id
 
 
+@pytest.fixture(scope="module", autouse=True)
+def put_back(portal: Portal) -> Iterator[None]:
+    """What holds for everybody is as it was when the file has been through."""
+    with portal.client(None) as platform, portal.client("acme") as tenant:
+        prices = platform.get("/admin/prices").json()["items"]
+        yield
+        platform.put("/admin/limits", json={}).raise_for_status()
+        platform.put("/admin/prices", json={"items": prices}).raise_for_status()
+        tenant.put("/tenant/limits", json={}).raise_for_status()
+        for each in platform.get("/admin/stops").json()["items"]:
+            platform.delete(f"/admin/stops/{each['id']}").raise_for_status()
+
+
 @pytest.fixture
 def client(portal: Portal, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
     """The platform's key for its routes, a tenant's for the others."""
@@ -89,7 +128,7 @@ def client(portal: Portal, request: pytest.FixtureRequest) -> Iterator[httpx.Cli
 
 
 def address(path: str, agent: str) -> str:
-    return path.format(agent_id=agent, version="1.0.0", run_id=uuid4())
+    return path.format(agent_id=agent, version="1.0.0", run_id=uuid4(), slug="spare_0")
 
 
 def test_bodies__cover_every_route_that_takes_one(portal: Portal) -> None:

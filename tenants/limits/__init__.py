@@ -1,0 +1,1 @@
+"""Limits by tenant: what the platform gives one, and what it sets for itself."""
