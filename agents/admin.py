@@ -10,6 +10,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from agents import console_models as console_models
+from agents import console_prices as console_prices
+from agents import console_stops as console_stops
 from agents import services
 from agents.forms import AgentForm
 from agents.models import AgentDefinition

@@ -14,7 +14,15 @@ from agents.prices import Listed
 class PricesIn(Schema):
     """What replaces the price table, and why."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "items": [{"provider": "openai", "model": "gpt-4o", "input_price": 2.5, "output_price": 10}],
+                "reason": "Prices of this quarter.",
+            }
+        },
+    )
 
     items: list[Listed] = Field(max_length=1000)
     reason: str = Field(default="", max_length=1000)

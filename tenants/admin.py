@@ -16,6 +16,7 @@ from redis import RedisError
 from qualisys.cells import code, column, moment, state
 from qualisys.console import ServiceAdmin, Step, act
 from tenants import console_keys as console_keys
+from tenants import console_limits as console_limits
 from tenants import console_patterns as console_patterns
 from tenants import console_people as console_people
 from tenants import console_provider as console_provider

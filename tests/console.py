@@ -20,7 +20,8 @@ from tests.portal import Portal
 
 LISTS = [
     "", "agents/agentdefinition/", "versions/agentversion/", "tenants/tenant/", "tenants/user/", "tenants/membership/",
-    "tenants/apikey/", "tenants/promptpattern/", "agents/modeloffer/", "tenants/identityprovider/",
+    "tenants/apikey/", "tenants/promptpattern/", "agents/modeloffer/", "agents/limits/",
+    "agents/modelprice/", "agents/modelstop/", "tenants/identityprovider/",
     "executions/", "live/", "trail/",
 ]  # fmt: skip
 AGENT = {

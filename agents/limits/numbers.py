@@ -59,6 +59,7 @@ class Numbers(Conduct, Spending):
         return self.model_dump(mode="json")
 
 
+NOTHING = Numbers()
 #: What may be spent; a tenant may set these for itself, lower than the platform's.
 SPENDING = tuple(Spending.model_fields)
 #: How long a model may be silent and when a circuit opens: the nearest row that says something holds.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from agents.limits import registry
 from agents.limits.models import Limits
-from agents.limits.numbers import CONDUCT, SPENDING
+from agents.limits.numbers import CONDUCT, NOTHING, SPENDING
 from agents.limits.services import Scope, entity_tag, find
 from agents.limits.settle import (
     Rows,
@@ -64,6 +65,20 @@ def show_own_limits(tenant_id: UUID, agent_id: str | None) -> tuple[dict[str, An
         for name in SPENDING
     }
     return _shown(row, agent_id, shown), entity_tag(row)
+
+
+def otherwise(scope: Scope) -> Holds:
+    """Return what holds in a scope where the platform sets nothing for it itself: the wider scopes' numbers."""
+    rows = without_own(registry.load(scope.tenant_id))
+    if scope.agent_id is None:
+        rows = replace(rows, tenant=NOTHING) if scope.tenant_id else replace(rows, platform=NOTHING)
+    elif scope.tenant_id is None:
+        rows = replace(rows, agents={})
+    else:
+        rows = replace(rows, tenant_agents={})
+    values, sources = _spent(rows, scope.agent_id)
+    conduct, conduct_sources = settle_conduct(rows, scope.agent_id)
+    return {**values, **conduct}, {**sources, **conduct_sources}
 
 
 def plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from agents.limits.numbers import (
     CONDUCT_DEFAULTS,
     DAILY_RUNS,
     GUARD_PERCENTAGE,
+    NOTHING,
     SPENDING,
     TENANT_DEFAULTS,
     Numbers,
@@ -18,8 +19,6 @@ from agents.limits.numbers import (
 
 #: Where a number came from: built in, the platform's row for all, the agent's, the tenant's, or the tenant's own.
 Source = Literal["default", "platform", "agent", "tenant", "own"]
-
-NOTHING = Numbers()
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,6 @@ class Effective:
     config_revision: int
     prompt_hash: str
     provenance: Mapping[str, str]
-    #: Provider and model of those that may answer in its place, in order.
-    fallbacks: tuple[tuple[str, str], ...] = ()
 
 
 def merge(

@@ -24,7 +24,9 @@ pytestmark = [
 
 PAGES = ["", "agents/agentdefinition/", "agents/agentdefinition/add/", "versions/agentversion/", "tenants/tenant/",
          "tenants/user/", "tenants/membership/add/", "tenants/apikey/", "tenants/promptpattern/",
-         "tenants/promptpattern/add/", "tenants/promptpattern/try_text/", "executions/", "live/", "trail/"]  # fmt: skip
+         "tenants/promptpattern/add/", "tenants/promptpattern/try_text/", "agents/limits/",
+         "agents/limits/add/", "agents/modelprice/", "agents/modelprice/add/", "agents/modelstop/add/",
+         "executions/", "live/", "trail/"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -24,12 +24,12 @@ GUESSED = {
 }  # fmt: skip
 #: What an app has beyond that, because its subject has such a part: a noun each.
 OWN = {
-    "agents": {"console_models", "definitions", "gates", "ledger", "partitions", "prices", "registry", "segments",
-               "stops"},
+    "agents": {"console_models", "console_prices", "console_stops", "definitions", "gates", "ledger", "partitions",
+               "prices", "registry", "segments", "stops"},
     "versions": {"builtin", "registry", "rollout", "semver"},
-    "tenants": {"api_keys", "authentication", "console_forms", "console_keys", "console_patterns", "console_people",
-                "console_provider", "console_support", "demo", "directory", "discovery", "effective", "identity",
-                "keys", "members", "permissions", "schema", "seen", "sessions", "tokens"},
+    "tenants": {"api_keys", "authentication", "console_forms", "console_keys", "console_limits", "console_patterns",
+                "console_people", "console_provider", "console_support", "demo", "directory", "discovery", "effective",
+                "identity", "keys", "members", "permissions", "schema", "seen", "sessions", "tokens"},
     "governance": {"console", "dead_letters", "gates", "rendering", "sparks", "usage", "waiting"},
 }  # fmt: skip
 FORBIDDEN = {"utils", "helpers", "common", "core", "misc", "shared", "base_utils", "tools", "lib"}
