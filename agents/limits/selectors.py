@@ -21,7 +21,8 @@ from agents.limits.settle import (
     settle_tenant,
     without_own,
 )
-from agents.selectors import get_agent
+from agents.models import AgentDefinition
+from agents.selectors import get_agent, list_agents
 
 #: Values and where each came from; a name that is missing is not limited.
 Holds = tuple[Mapping[str, Any], Mapping[str, Source]]
@@ -31,7 +32,7 @@ def show_limits(scope: Scope) -> tuple[dict[str, Any], str]:
     """Return what the platform has set for a scope and what holds in it, and the entity tag."""
     row = find(scope)
     rows = registry.load(scope.tenant_id)
-    values, sources = _spent(rows, scope.agent_id)
+    values, sources = _spent(rows, get_agent(scope.agent_id) if scope.agent_id is not None else None)
     conduct, conduct_sources = settle_conduct(rows, scope.agent_id)
     values, sources = {**values, **conduct}, {**sources, **conduct_sources}
     names = [*SPENDING, *CONDUCT]
@@ -52,19 +53,14 @@ def show_limits(scope: Scope) -> tuple[dict[str, Any], str]:
 def show_own_limits(tenant_id: UUID, agent_id: str | None) -> tuple[dict[str, Any], str]:
     """Return what a tenant may use, what the platform gives it and what it has set itself; and the entity tag."""
     row = find(Scope(agent_id, tenant_id, by_tenant=True))
+    agent = get_agent(agent_id) if agent_id is not None else None
+    return _shown(row, agent_id, _own(registry.load(tenant_id), agent)), entity_tag(row)
+
+
+def list_own_limits(tenant_id: UUID) -> list[tuple[AgentDefinition, dict[str, Any]]]:
+    """Return every agent that the platform offers with a tenant's limits of it, as `show_own_limits` has them."""
     rows = registry.load(tenant_id)
-    values, sources = _spent(rows, agent_id)
-    given, _ = _spent(without_own(rows), agent_id)
-    shown = {
-        name: {
-            "value": plain(values.get(name)),
-            "source": sources.get(name, "none"),
-            "own": plain(_set(row, name)),
-            "given": plain(given.get(name)),
-        }
-        for name in SPENDING
-    }
-    return _shown(row, agent_id, shown), entity_tag(row)
+    return [(agent, _own(rows, agent)) for agent in list_agents().filter(enabled=True)]
 
 
 def otherwise(scope: Scope) -> Holds:
@@ -76,7 +72,7 @@ def otherwise(scope: Scope) -> Holds:
         rows = replace(rows, agents={})
     else:
         rows = replace(rows, tenant_agents={})
-    values, sources = _spent(rows, scope.agent_id)
+    values, sources = _spent(rows, get_agent(scope.agent_id) if scope.agent_id is not None else None)
     conduct, conduct_sources = settle_conduct(rows, scope.agent_id)
     return {**values, **conduct}, {**sources, **conduct_sources}
 
@@ -86,10 +82,25 @@ def plain(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal) else value
 
 
-def _spent(rows: Rows, agent_id: str | None) -> tuple[dict[str, Any], dict[str, Source]]:
-    if agent_id is None:
+def _own(rows: Rows, agent: AgentDefinition | None) -> dict[str, Any]:
+    own = rows.own if agent is None else rows.own_agents.get(agent.agent_id, NOTHING)
+    values, sources = _spent(rows, agent)
+    given, _ = _spent(without_own(rows), agent)
+    return {
+        name: {
+            "value": plain(values.get(name)),
+            "source": sources.get(name, "none"),
+            "own": plain(getattr(own, name)),
+            "given": plain(given.get(name)),
+        }
+        for name in SPENDING
+    }
+
+
+def _spent(rows: Rows, agent: AgentDefinition | None) -> tuple[dict[str, Any], dict[str, Source]]:
+    if agent is None:
         return settle_tenant(rows)
-    found = settle(rows, agent_id, get_agent(agent_id).max_tokens_per_invocation)
+    found = settle(rows, agent.agent_id, agent.max_tokens_per_invocation)
     return dict(found.agent), dict(found.agent_sources)
 
 

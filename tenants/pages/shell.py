@@ -36,6 +36,7 @@ PROFILE = Entry("settings-profile", "Profile", "user", "You")
 SECURITY = Entry("settings-security", "Security", "shield", "You")
 SESSIONS = Entry("settings-sessions", "Sessions", "monitor", "You")
 AGENTS = Entry("settings-agents", "Agents", "bot", "Organisation", "tenants.change_tenantagentconfig")
+LIMITS = Entry("settings-limits", "Limits", "scale", "Organisation", "agents.change_own_limits")
 MEMBERS = Entry("settings-members", "Members", "users", "Organisation", "tenants.change_membership")
 KEYS = Entry("settings-keys", "API keys", "key-round", "Organisation", "tenants.change_apikey")
 
@@ -44,7 +45,7 @@ USAGE = Entry("usage", "Usage", "gauge", "Organisation", "agents.view_executionl
 PROVIDER = Entry("settings-sign-in", "Sign-in", "lock", "Organisation", "tenants.change_identityprovider")
 
 #: In the order of the list. A page of another subject adds its line here.
-ENTRIES = (PROFILE, SECURITY, SESSIONS, AGENTS, USAGE, MEMBERS, KEYS, PROVIDER)
+ENTRIES = (PROFILE, SECURITY, SESSIONS, AGENTS, LIMITS, USAGE, MEMBERS, KEYS, PROVIDER)
 
 
 def settings_page(entry: Entry) -> Callable[[Page[P]], Page[P]]:

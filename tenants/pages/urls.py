@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tenants.pages import agents, keys, members, provider
+from tenants.pages import agents, keys, limits, members, provider
 from tenants.pages.urls_platform import urlpatterns as own
 
 urlpatterns = [
@@ -15,6 +15,8 @@ urlpatterns = [
     path("agents/<str:agent_id>/accept/", agents.accept, name="settings-agent-accept"),
     path("agents/<str:agent_id>/reset/", agents.reset, name="settings-agent-reset"),
     path("agents/<str:agent_id>/restore/<int:number>/", agents.restore, name="settings-agent-restore"),
+    path("limits/", limits.limits, name="settings-limits"),
+    path("limits/<str:agent_id>/", limits.agent, name="settings-limits-agent"),
     path("members/", members.members, name="settings-members"),
     path("members/invite/", members.invite, name="settings-invite"),
     path(

@@ -37,7 +37,7 @@ PAGES = {
     "profile": "/settings/profile/", "security": "/settings/security/", "password": "/settings/security/password/",
     "authenticator": "/settings/security/authenticator/", "sessions": "/settings/sessions/",
     "members": "/settings/members/", "keys": "/settings/keys/", "key-new": "/settings/keys/new/",
-    "sign-in": "/settings/sign-in/",
+    "sign-in": "/settings/sign-in/", "limits": "/settings/limits/", "limits-agent": "/settings/limits/baconsultant/",
 }  # fmt: skip
 OPEN_PAGES = {"enter": "/sign-in/", "lost": "/reset/"}
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}

@@ -20,11 +20,11 @@ pytestmark = pytest.mark.usefixtures("database")
 Tenants = dict[str, tenancy.Tenant]
 
 OWN = {"Profile", "Security", "Sessions"}
-MANAGED = {"Agents", "Usage", "Members", "API keys"}
+MANAGED = {"Agents", "Limits", "Usage", "Members", "API keys"}
 LISTED = {"owner": OWN | MANAGED | {"Sign-in"}, "admin": OWN | MANAGED, "qa_automation": OWN | {"Usage"}}
 PATHS = {
     "Profile": "profile/", "Security": "security/", "Sessions": "sessions/", "Agents": "agents/",
-    "Usage": "usage/", "Members": "members/",
+    "Usage": "usage/", "Limits": "limits/", "Members": "members/",
     "API keys": "keys/", "Sign-in": "sign-in/",
 }  # fmt: skip
 
@@ -79,6 +79,8 @@ def test_role__writing_what_it_does_not_see__forbidden(portal: Portal, tenants: 
         "keys/new/": {"name": "mine", "lifetime": "30"},
         f"keys/{key.pk}/revoke/": {},
         f"keys/{key.pk}/rotate/": {"overlap": "0"},
+        "limits/": {"daily_tokens": "5"},
+        "limits/baconsultant/": {"daily_tokens": "5"},
         "sign-in/": {"issuer": "https://x.example"},
         "sign-in/remove/": {},
     }
