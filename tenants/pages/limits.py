@@ -41,7 +41,7 @@ class OwnLimitsForm(ServiceForm):
         for name in SPENDING:
             given = limits[name]["given"]
             self.fields[name] = _money(name, given) if name.endswith("_cost") else _count(name, given)
-            self.fields[name].initial = limits[name]["own"]
+            self.fields[name].initial = _typed(name, limits[name]["own"])
         self.order_fields([*SPENDING, "reason", "revision"])
 
     def numbers(self) -> Spending:
@@ -50,6 +50,13 @@ class OwnLimitsForm(ServiceForm):
             return Spending(**{name: self.cleaned_data[name] for name in SPENDING})
         except Invalid as error:
             raise as_problem(error) from error
+
+
+def _typed(name: str, own: Any) -> Any:
+    """Return a number as its field has it: an amount with its cents."""
+    if own is None or not name.endswith("_cost"):
+        return own
+    return f"{own:.2f}" if own == round(own, 2) else f"{own:.4f}"
 
 
 def _given(name: str, given: Any) -> str:

@@ -102,6 +102,7 @@ def test_limits__of_the_whole_and_of_an_agent__are_set_and_shown(
     page = owner.get("/settings/limits/").text
     assert "A limit of your own stops a slip early" not in page
     assert "$12.50" in page
+    assert 'value="12.50"' in page
     assert "Tokens a day: 50,000 tokens" in page
     assert "1 of yours" in page
     assert "Your platform gives 1,600,000 tokens." in owner.get("/settings/limits/baconsultant/").text
