@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -178,7 +178,9 @@ class LimitsAdmin(ServiceAdmin):
         """Read tenants' names without a query per row."""
         name = Tenant.objects.filter(pk=OuterRef("tenant_id")).values("name")[:1]
         found: QuerySet[Limits] = super().get_queryset(request)
-        return found.annotate(tenant_name=Subquery(name)).order_by("tenant_name", "agent_id", "by_tenant")
+        return found.annotate(tenant_name=Subquery(name)).order_by(
+            F("tenant_name").asc(nulls_first=True), F("agent_id").asc(nulls_first=True), "by_tenant"
+        )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Roll the guard out for the platform as a whole; leave what only a form has out of a page that shows."""

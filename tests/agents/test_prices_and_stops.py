@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import connections
 
 from agents import prices, services, stops
 from agents.models import ModelPrice, ModelStop
@@ -156,6 +159,26 @@ def test_table__replaced__has_exactly_what_was_sent(model: str) -> None:
     services.set_prices(actor=SYSTEM, prices=before)
     assert whole() == before
     assert actions() == [("model_price.created", ""), ("model_price.deleted", "")]
+
+
+def test_table__replaced_by_many_who_have_seen_the_same__is_one_ones(model: str) -> None:
+    before, tag = whole(), services.prices_tag(ModelPrice.objects.all())
+
+    def once(number: int) -> str:
+        try:
+            mine = [*before, listed(f"{model}-{number}")]
+            services.set_prices(actor=SYSTEM, prices=mine, match=tag)
+        except Problem as problem:
+            return problem.code
+        finally:
+            connections.close_all()
+        return "done"
+
+    contexts = [copy_context() for _ in range(6)]
+    with ThreadPoolExecutor(6) as together:
+        found = list(together.map(lambda pair: pair[1].run(once, pair[0]), enumerate(contexts)))
+    assert (sorted(found), len(whole())) == (["done"] + ["precondition_failed"] * 5, len(before) + 1)
+    services.set_prices(actor=SYSTEM, prices=before)
 
 
 @pytest.mark.parametrize(

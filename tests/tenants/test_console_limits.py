@@ -110,6 +110,8 @@ def test_limits__set_and_changed__by_who_has_seen_them(owner: httpx.Client) -> N
     page = owner.get("/admin/agents/limits/").text
     assert tenant.name in page
     assert "Tokens a day: 70 tokens" in page
+    assert "70 tokens" in owner.get("/admin/agents/limits/", params={"q": tenant.name}).text
+    assert "70 tokens" not in owner.get("/admin/agents/limits/", params={"q": "no such tenant"}).text
     path = f"agents/limits/{row.pk}/change/"
     shown = owner.get(f"/admin/{path}").text
     assert "now 500,000 tokens" in shown, "what holds when it is left empty: 100 of its largest runs"
