@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from agents.limits.models import Limits
 from qualisys import tenancy
 from tenants.models import Host, Tenant
 from tests.connections import as_owner, as_platform, column
@@ -40,7 +41,11 @@ Said = dict[str, dict[str, str]]
 
 @pytest.fixture(scope="module")
 def said(owner_env: dict[str, str], database: None) -> Said:
-    answers = as_owner_process("commands", list(STORY.values()), owner_env)
+    steps, alive = list(STORY.values()), list(STORY).index("delete unconfirmed")
+    answers = as_owner_process("commands", steps[:alive], owner_env)
+    with tenancy.use(tenancy.platform("tests")):
+        Limits.objects.create(tenant_id=Tenant.objects.get(schema_name=SLUG).pk, daily_tokens=5)
+    answers += as_owner_process("commands", steps[alive:], owner_env)
     return dict(zip(STORY, answers, strict=True))
 
 
@@ -74,13 +79,15 @@ def test_list__shows_tier_status_and_host(said: Said) -> None:
     assert SLUG not in said["list deleted"]["out"]
 
 
-def test_delete__leaves_no_schema_and_no_host(said: Said) -> None:
+def test_delete__leaves_no_schema_no_host_and_no_limits(said: Said) -> None:
     assert said["delete"]["refused"] == ""
     with as_owner() as owner:
         assert column(owner, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE %s", f"{SLUG}%") == [0]
     with tenancy.use(tenancy.platform("tests")):
         assert not Host.objects.filter(domain=HOST).exists()
         assert not Tenant.objects.filter(schema_name__startswith=SLUG).exists()
+        left = Limits.objects.exclude(tenant_id=None).exclude(tenant_id__in=Tenant.objects.values("pk"))
+        assert not left.exists()
 
 
 def test_life_of_a_tenant__is_in_the_audit_trail(said: Said) -> None:
