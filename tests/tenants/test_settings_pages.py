@@ -226,3 +226,19 @@ def test_platform_person__has_settings_of_their_own_and_no_organisations(portal:
         assert listed(client) == OWN
         assert client.get("/settings/members/").status_code == 404
         assert client.get("/settings/security/").status_code == 200
+
+
+def test_agent__whether_another_model_may_answer__is_chosen_in_its_form(
+    portal: Portal, tenants: Tenants
+) -> None:
+    agent_id = portal.register(fallbacks=[{"provider": "vllm", "model": "stand-in"}])
+    path = f"/settings/agents/{agent_id}/"
+    with signed_in(portal, tenants, "owner") as client:
+        shown = client.get(path).text
+        assert "may another model answer when the agent" in html.unescape(shown).lower()
+        assert "vllm stand-in" in shown, "what the platform has chosen"
+        assert send(client, path, fallbacks="perhaps").status_code == 422
+        assert send(client, path, fallbacks="any").status_code == 302
+        assert '<option value="any" selected>' in client.get(path).text
+        assert send(client, path).status_code == 302, "a form from before the choice"
+        assert '<option value="same_provider" selected>' in client.get(path).text
