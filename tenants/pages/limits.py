@@ -19,10 +19,9 @@ from agents.models import AgentDefinition
 from qualisys import tenancy
 from qualisys.console import ServiceForm
 from qualisys.icons import icon_of
-from qualisys.problems import Problem
 from tenants.identity import identity_of
 from tenants.overrides.services import enabled_agent
-from tenants.pages.shell import LIMITS, refused_status, settings_page, show
+from tenants.pages.shell import LIMITS, settings_page, show
 
 Limits = Mapping[str, Mapping[str, Any]]
 
@@ -105,17 +104,12 @@ def _page(request: HttpRequest, about: AgentDefinition | None) -> HttpResponse:
         limits=shown["limits"],
         initial={"revision": shown["revision"]},
     )
-    refusal = None
     if request.method == "POST" and form.is_valid():
-        try:
+        with form.refusing():
             _save(request, agent_id, form)
-        except Problem as problem:
-            refusal = problem
-            form.refuse(problem)
-        else:
             messages.success(request, "Saved. It holds within a second.")
             return redirect("settings-limits-agent", agent_id) if agent_id else redirect("settings-limits")
-    status = refused_status(form, refusal)
+    status = form.http_status
     fields = [form[name] for name in SPENDING]
     if about is not None:
         return show(
