@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ninja import Field, Schema
+from pydantic import ConfigDict
 
 
 class CircuitOut(Schema):
@@ -33,7 +34,9 @@ class BreakerOut(Schema):
 class ResetIn(Schema):
     """Why circuits are closed by hand, and for which tenant alone (its slug)."""
 
-    reason: str = Field(default="", max_length=1000)
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(default="", max_length=1000, examples=["The provider is back."])
     tenant: str | None = Field(default=None, max_length=63)
 
 
