@@ -64,7 +64,7 @@ async def _live(receive: Call, send: Call) -> None:
     gc.collect()
     gc.freeze()
     # A run leaves hardly any cycles: looking for them every 700 objects finds nothing, ten times a run.
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(100_000, 50, 50)
     await send({"type": "lifespan.startup.complete"})
     await receive()
     for name in settings.SHUTDOWN:

@@ -236,6 +236,10 @@ PROMETHEUS_EXPORT_MIGRATIONS = False
 PROMETHEUS_METRIC_NAMESPACE = ""
 if ENV.prometheus_multiproc_dir:
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(ENV.prometheus_multiproc_dir))
+    # Only now, because the library looks for the folder when it is imported.
+    from qualisys.metrics import count_by_process
+
+    count_by_process()
 
 SILENCED_SYSTEM_CHECKS = [
     # The embedded installation serves plain HTTP on loopback only; `check --deploy` runs with secure transport.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -30,8 +30,7 @@ SPOOL = "spool"
 Verdict = Literal["ok", "failure", "neutral"]
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """The right to run, held until settled or expired."""
 
     run_id: UUID
@@ -40,8 +39,7 @@ class Lease:
     conversation_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A run that may begin: the number of its candidate (from 0), its day, and what is left for others.
 
     `rate` and `tokens` are (limit, left, milliseconds until it is reset), limit 0 or -1 for none. `shadow` is the code
@@ -50,8 +48,8 @@ class Admitted:
 
     candidate: int
     day: str
-    rate: tuple[int, int, int]
-    tokens: tuple[int, int, int]
+    rate: Sequence[int]
+    tokens: Sequence[int]
     shadow: str
 
     @property
@@ -164,7 +162,7 @@ async def admit(
     said = reply[0]
     if said == b"ok":
         _, at, day, *left, shadow = reply
-        return Admitted(at - 1, day.decode(), tuple(left[:3]), tuple(left[3:]), shadow.decode())
+        return Admitted(at - 1, day.decode(), left[:3], left[3:], shadow.decode())
     if said == b"stale":
         raise _learn(reply[1:])
     if said == b"unseeded":

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -122,8 +123,7 @@ class Plan:
         return Grant(tokens, output, cost)
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """What one run may use: tokens altogether, tokens of the answer, and millionths of a dollar."""
 
     tokens: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -20,8 +20,7 @@ from tenants.overrides.merge import Effective
 from versions.rollout import BUCKETS, bucket
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """What a run was admitted with."""
 
     lease: Lease

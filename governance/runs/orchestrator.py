@@ -7,7 +7,7 @@ every case exactly once, by settling. Whoever waits for it (a request, a stream,
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -53,9 +53,10 @@ async def start(
     run_id = run_id or uuid7()
     for attempt in range(ATTEMPTS):
         epochs = await effective_configuration.epochs_for(tenant)
-        with metrics.RESOLVE.time():
-            effective, context = await configure(identity, tenant, agent_id, request, draft)
-            plan = await plan_for(tenant, effective)
+        began = perf_counter()
+        effective, context = await configure(identity, tenant, agent_id, request, draft)
+        plan = await plan_for(tenant, effective)
+        metrics.RESOLVE.observe(perf_counter() - began)
         messages = conversation.messages(effective.system_prompt, context, request)
         grant = plan.grant(_size(messages), messages=len(messages))
         await gates.before_run(effective, request)
@@ -86,12 +87,11 @@ async def _admitted(
     lease: Lease, plan: Plan, grant: Grant, epochs: dict[str, str], begun: dict[str, Any]
 ) -> Bounds | None:
     """Return the bounds of an admitted run, None where it must be tried anew; raise what the guard refuses."""
-    payload = {**begun, "granted": asdict(grant)}
+    payload = {**begun, "granted": grant._asdict()}
     try:
-        with metrics.GUARD.time():
-            admitted = await admit(
-                lease, plan, grant, epochs=epochs, process=pulse().process, payload=payload
-            )
+        began = perf_counter()
+        admitted = await admit(lease, plan, grant, epochs=epochs, process=pulse().process, payload=payload)
+        metrics.GUARD.observe(perf_counter() - began)
         return Bounds(lease, plan, grant, admitted)
     except Stale:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 
 from agents import metrics, registry, stops
 from agents.guard import circuits, restore, scripts
@@ -56,7 +55,7 @@ async def _look(running: list[Execution]) -> None:
 
 async def _restore(execution: Execution) -> None:
     bounds = execution.bounds
-    payload = {**execution.begun, "granted": asdict(bounds.grant)}
+    payload = {**execution.begun, "granted": bounds.grant._asdict()}
     await restore(
         bounds.lease, bounds.plan, bounds.grant, bounds.admitted, process=pulse().process, payload=payload
     )

@@ -72,6 +72,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         "status": "active",
         "reason": "x",
     },
+    ("POST", "/admin/agents/{agent_id}/circuit-breaker/reset"): {"reason": "x"},
     ("PUT", "/admin/limits"): {**GIVEN, "guard_percentage": 100},
     ("PUT", "/admin/agents/{agent_id}/limits"): GIVEN,
     ("PUT", "/admin/tenants/{slug}/limits"): GIVEN,
