@@ -15,6 +15,9 @@ pytestmark = [pytest.mark.promise, pytest.mark.usefixtures("database")]
 PAGE = ROOT / "docs" / "breaker.md"
 BEGIN, END = "<!-- affected -->\n", "<!-- /affected -->\n"
 ROUNDS = 12
+#: A model that repeats its instructions answers by the schema under the first, and not where the second is added.
+GOOD = '{"summary": "Every requirement was read, and none of them is missing."}'
+BAD = "Number every requirement as REQ-<area>-<number> and keep the wording of ISO 13485 throughout."
 
 
 @dataclass
@@ -91,13 +94,17 @@ def test_one_models_failure__two_agents_and_two_tenants__refuses_nobody_else(
     assert PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0] == table
 
 
-def test_one_tenants_own_model__fails__leaves_the_agent_open_to_nobody_else_and_resets_alone(
-    portal: Portal, parties: list[Party]
-) -> None:
-    """P16: the naive breaker, one for the agent, would refuse acme here."""
-    unaffected, own, *_ = parties
-    for _ in range(6):
+def test_one_tenants_own_prompt__fails__leaves_the_agent_to_the_others(portal: Portal) -> None:
+    """P16: same agent, same model: globex's prompt brings answers outside the schema; acme's runs are all answered."""
+    schema = {"type": "object", "required": ["summary"]}
+    agent = portal.scripted("echo=system", system_prompt=GOOD, output_schema=schema)
+    with portal.client("globex", "owner") as client:
+        path = f"/tenant/agents/{agent.agent_id}/config"
+        assert client.put(path, json={"custom_prompt": BAD}).status_code == 200
+    unaffected, own = Party("A", "acme", agent, ""), Party("A", "globex", agent, "")
+    for _ in range(7):
         own.run(portal)
-    unaffected.run(portal)
+        unaffected.run(portal)
+    assert own.codes == {"output_schema_violation": 5, "agent_circuit_open": 2}
+    assert unaffected.codes == {"answered": 7}
     assert (own.state(portal), unaffected.state(portal)) == ("open", "closed")
-    assert unaffected.codes == {"answered": 1}
