@@ -1,6 +1,6 @@
 """`make bench`: start everything, measure, print the tables, write the figures as JSON.
 
-python -m benchmarks [--only answers first chunks] [--rounds N] [--seconds S] [--write-docs]
+python -m benchmarks [--only answers first chunks resolving guard] [--rounds N] [--seconds S] [--write-docs]
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks import resolve
+from benchmarks import guard, resolve
 from benchmarks.cases import cases
 from benchmarks.load import WrongAnswerError
 from benchmarks.measure import measure
@@ -23,11 +23,11 @@ from qualisys.environment import ROOT
 RESULTS = ROOT / ".bench" / "latest.json"
 DOCS = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
-GROUPS = ("answers", "first", "chunks", "resolving")
+GROUPS = ("answers", "first", "chunks", "resolving", "guard")
 
 
 def main() -> int:
-    """Measure what the options choose; with all cases and the usual options it takes about three minutes."""
+    """Measure what the options choose; with all cases and the usual options it takes about four minutes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=GROUPS, help="groups of cases")
     parser.add_argument("--rounds", type=int, default=5, help="how often each case is measured")
@@ -56,6 +56,8 @@ def main() -> int:
             )
             if "resolving" in options.only:
                 results.resolving.update(resolve.figures(running, options.seconds))
+            if "guard" in options.only:
+                results.guard.update(guard.figures(running, min(options.seconds, 0.5)))
     except WrongAnswerError as error:
         print(
             f"A request was answered wrongly, so nothing that was measured counts:\n{error}", file=sys.stderr

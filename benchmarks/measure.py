@@ -35,6 +35,8 @@ class Results:
     cases: dict[Case, Figures]
     #: Microseconds of resolving a configuration, by `benchmarks.resolve`.
     resolving: Figures = field(default_factory=dict)
+    #: Microseconds of guarding a run, by `benchmarks.guard`.
+    guard: Figures = field(default_factory=dict)
 
     @property
     def strangers(self) -> float:
@@ -57,6 +59,7 @@ class Results:
             "strangers": self.strangers,
             "cases": cases,
             "resolving": self.resolving,
+            "guard": self.guard,
         }
 
 

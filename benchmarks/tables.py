@@ -13,6 +13,8 @@ from benchmarks.measure import OTHERS, Results
 
 #: What the product aims at, in microseconds of CPU of the web process beyond the model call.
 AIM_RUN, AIM_CHUNK = 400, 12
+#: Wall time of the guard as a share of what the composition takes, by how many call at once.
+AIM_GUARD = {1: 0.3, 20: 0.2}
 
 Row = Sequence[str]
 
@@ -70,6 +72,13 @@ def report(results: Results) -> str:
             _resolving(results),
         )
     )
+    tables.append(
+        _table(
+            "Guarding a run: admission and settlement, wall time in µs",
+            ("at once", "guard", "composition", "ratio", "aim", "lean composition", "ratio"),
+            _guard(results),
+        )
+    )
     return "\n\n".join([_machine(results), *(table for table in tables if table)]) + "\n"
 
 
@@ -82,14 +91,22 @@ def _resolving(results: Results) -> Iterator[Row]:
         yield ("an agent's page by API, one client", *http, "p99 1,000")
 
 
+def _guard(results: Results) -> Iterator[Row]:
+    found = results.guard
+    for callers, aim in AIM_GUARD.items() if found else ():
+        guard, whole, lean = (found[f"{who}_{callers}"] for who in ("guard", "composition", "lean"))
+        ratios = (f"{guard / whole:.2f}", str(aim), f"{lean:.0f}", f"{guard / lean:.2f}")
+        yield (str(callers), f"{guard:.0f}", f"{whole:.0f}", *ratios)
+
+
 def _machine(results: Results) -> str:
     known = (line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines())
     cpu = next((name for name in known if any(each.isalpha() for each in name) and " " in name), "")
     return (
         f"{datetime.now(UTC):%-d %B %Y}: {cpu or platform.machine()}, {os.cpu_count()} cores, "
         f"Linux {platform.release().split('-')[0]}, CPython {platform.python_version()}. Medians of "
-        f"{results.rounds} rounds of {results.seconds:g} s. Other programs took {results.strangers:.0%} of the "
-        "machine meanwhile."
+        f"{results.rounds} rounds of {results.seconds:g} s."
+        + (f" Other programs took {results.strangers:.0%} of the machine meanwhile." if results.cases else "")
     )
 
 
