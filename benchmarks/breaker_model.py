@@ -116,7 +116,7 @@ class Circuit:
         if self.shared and len({member for _, member in last}) < 2:
             return False
         runs, failures = self.in_window(now, rules)
-        return failures >= rules.share * runs
+        return failures + 1e-9 >= rules.share * runs
 
     def in_window(self, now: int, rules: Rules) -> tuple[int, int]:
         """Return the runs and failures of the window, which begins with a whole bucket."""

@@ -49,7 +49,7 @@ def plan(
         tenant_id=UUID(int=tenant),
         agent_id=agent,
         candidates=[Candidate("openai", each, _FREE) for each in models],
-        limits=Settled({}, {}, conduct, 100, {}, {}, {}),
+        limits=Settled({}, {}, conduct, 100, {}, {}, {}, conduct, conduct),
         max_tokens=100,
         timeout_seconds=30,
         base_bytes=0,

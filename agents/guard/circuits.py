@@ -73,7 +73,10 @@ async def read(names: Sequence[str]) -> list[Reading]:
 async def not_closed() -> list[Reading]:
     """Return every circuit that is open or half-open, by name."""
     names = sorted(name.decode() for name in await qredis.client().call("SMEMBERS", INDEX))
-    return [reading for reading in await read(names) if reading.state != "closed"]
+    readings = await read(names)
+    if forgotten := [each.circuit.name for each in readings if each.state == "closed"]:
+        await qredis.client().call("SREM", INDEX, *forgotten)
+    return [each for each in readings if each.state != "closed"]
 
 
 async def met_by(plan: Plan) -> tuple[State, list[Reading]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -71,12 +71,8 @@ class Plan:
     def encoded(self) -> bytes:
         """The plan as the guard's scripts read it; -1 stands for no limit."""
         agent, tenant, conduct = self.limits.agent, self.limits.tenant, self.limits.conduct
-        rules = {
-            "failures": conduct["breaker_failures"],
-            "window": conduct["breaker_window_seconds"] * 1000,
-            "cooldown": conduct["breaker_cooldown_seconds"] * 1000,
-            "share": conduct["breaker_share"],
-        }
+        own = conduct if self.customized else self.limits.unchanged
+        rules = {"own": _rules(own), "model": _rules(self.limits.shared)}
         return orjson.dumps(
             {
                 "tenant": str(self.tenant_id),
@@ -129,6 +125,16 @@ class Grant(NamedTuple):
     tokens: int
     output_tokens: int
     cost_micros: int
+
+
+def _rules(conduct: Mapping[str, Any]) -> dict[str, float]:
+    """Return when a circuit opens as the scripts read it: times in milliseconds."""
+    return {
+        "failures": conduct["breaker_failures"],
+        "window": conduct["breaker_window_seconds"] * 1000,
+        "cooldown": conduct["breaker_cooldown_seconds"] * 1000,
+        "share": conduct["breaker_share"],
+    }
 
 
 def _of(limits: Mapping[str, object], name: str) -> int:

@@ -1,4 +1,4 @@
-"""What a run's end says about circuits. The table is the rule; `docs/architecture.md` shows it.
+"""What a run's end says about circuits. The table is the rule; `docs/breaker.md` shows it.
 
 A failure is a fault of the model, its provider or the agent. Mistakes of the caller, cancellations, refusals by the
 guard, workers that died and faults of our own say nothing. A provider that limits its rate is no failure: it is left

@@ -70,6 +70,7 @@ TITLES = {name: field.title or name for name, field in Numbers.model_fields.item
 #: What holds where no row says anything; a day of one agent is DAILY_RUNS of its largest runs.
 DAILY_RUNS = 100
 TENANT_DEFAULTS = {"runs_per_minute": 600, "concurrent_runs": 50}
+BREAKER = ("breaker_failures", "breaker_window_seconds", "breaker_share", "breaker_cooldown_seconds")
 CONDUCT_DEFAULTS = {
     "breaker_failures": 5,
     "breaker_window_seconds": 120,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from agents.limits.numbers import (
+    BREAKER,
     CONDUCT,
     CONDUCT_DEFAULTS,
     DAILY_RUNS,
@@ -37,7 +38,8 @@ class Rows:
 class Settled:
     """What holds: spending of the agent within the tenant, of the tenant as a whole, and conduct.
 
-    A number that is missing from a mapping is not limited. `sources` has the same names.
+    A number that is missing from a mapping is not limited. `sources` has the same names. `unchanged` is when a circuit
+    opens that tenants share, because they run the agent as it is; `shared` the same of one that agents share.
     """
 
     agent: Mapping[str, Any]
@@ -47,6 +49,8 @@ class Settled:
     agent_sources: Mapping[str, Source]
     tenant_sources: Mapping[str, Source]
     conduct_sources: Mapping[str, Source]
+    unchanged: Mapping[str, Any] = field(default_factory=lambda: dict(CONDUCT_DEFAULTS))
+    shared: Mapping[str, Any] = field(default_factory=lambda: dict(CONDUCT_DEFAULTS))
 
 
 _Ranked = Sequence[tuple[Source, Numbers]]
@@ -64,6 +68,10 @@ def settle(rows: Rows, agent_id: str, max_tokens: int) -> Settled:
     )
     tenant, tenant_sources = settle_tenant(rows)
     conduct, conduct_sources = settle_conduct(rows, agent_id)
+    platform: list[tuple[Source, Numbers]] = [
+        ("platform", rows.platform),
+        ("default", Numbers(**CONDUCT_DEFAULTS)),
+    ]
     return Settled(
         agent,
         tenant,
@@ -72,6 +80,8 @@ def settle(rows: Rows, agent_id: str, max_tokens: int) -> Settled:
         agent_sources,
         tenant_sources,
         conduct_sources,
+        _first([("agent", rows.agents.get(agent_id, NOTHING)), *platform], BREAKER)[0],
+        _first(platform, BREAKER)[0],
     )
 
 

@@ -32,10 +32,18 @@ async def tick() -> None:
 
 async def _export() -> None:
     """Show every agent's circuit in the metrics: as tenants that run it unchanged meet it."""
-    states = {agent.agent_id: "closed" for agent in await registry.enabled()}
-    for reading in sorted(await circuits.not_closed(), key=lambda each: each.state != "half_open"):
-        if reading.circuit.agent_id in states and reading.circuit.tenant_id is None:
-            states[reading.circuit.agent_id] = reading.state
+    agents = {agent.agent_id: agent for agent in await registry.enabled()}
+    states = dict.fromkeys(agents, "closed")
+    for reading in await circuits.not_closed():
+        circuit = reading.circuit
+        agent = agents.get(circuit.agent_id or "")
+        # A circuit of a model that the agent has no longer refuses nobody.
+        if (
+            agent
+            and circuit.tenant_id is None
+            and (circuit.provider, circuit.model) == (agent.llm_provider, agent.llm_model)
+        ):
+            states[agent.agent_id] = reading.state
     metrics.circuits(states)
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+import orjson
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 
 from agents import definitions
 from agents import services as agents
+from agents.guard.plan import Candidate, Plan, Price
 from agents.limits import registry, services
 from agents.limits.models import Limits
 from agents.limits.numbers import Numbers, Spending, in_words
@@ -288,3 +290,21 @@ async def test_registry__after_a_write__has_it(limited: tenancy.Tenant, agent: s
     for value in (5, 6):
         await sync_to_async(write)(daily_tokens=value)
         assert (await registry.of(limited.id)).tenant_agents[agent].daily_tokens == value
+
+
+def test_breaker__numbers_of_a_tenant__stay_with_what_only_it_runs() -> None:
+    """A circuit that tenants share opens by the agent's numbers, one that agents share by the platform's."""
+    rows = Rows(
+        platform=Numbers(breaker_failures=6),
+        agents={"a": Numbers(breaker_failures=7)},
+        tenant=Numbers(breaker_failures=1),
+        tenant_agents={"a": Numbers(breaker_failures=2)},
+    )
+    found = settle(rows, "a", 100)
+    assert [each["breaker_failures"] for each in (found.conduct, found.unchanged, found.shared)] == [2, 7, 6]
+    plans = [
+        Plan(uuid4(), "a", [Candidate("openai", "m", Price(0, 0))], found, 100, 60, 0, customized, False)
+        for customized in (True, False)
+    ]
+    rules = [orjson.loads(orjson.loads(plan.encoded)["rules"]) for plan in plans]
+    assert [(each["own"]["failures"], each["model"]["failures"]) for each in rules] == [(2, 6), (7, 6)]

@@ -90,6 +90,8 @@ end
 local function open(circuit, run, now, cooldown, reason)
   redis.call('HSET', circuit, 'state', 'open', 'until', now + cooldown, 'since', now, 'reason', reason)
   redis.call('HDEL', circuit, 'probe')
+  -- One that nobody meets any more is forgotten in the end.
+  redis.call('EXPIRE', circuit, 86400 + math.ceil(cooldown / 1000))
   redis.call('SADD', 'circuits', circuit)
   change(circuit, 'circuit.opened', run, reason)
 end
@@ -133,18 +135,18 @@ local function is_failing(circuit, rules, now, shared)
     runs = runs + tonumber(found[1] or 0)
     failures = failures + tonumber(found[2] or 0)
   end
-  return failures >= rules.share * runs
+  return failures + 1e-9 >= rules.share * runs
 end
 
--- Take a run's verdict: 'ok', 'failure' or 'neutral'. A late result of a run that was admitted before the circuit
+-- Take a run's verdict: 'ok', 'failure' or 'neutral'; the rules are of its 'own' circuit or of its 'model's. A late result of a run that was admitted before the circuit
 -- opened says nothing about now: only the probe decides.
-local function judge(circuit, run, verdict, now, encoded, member, reason)
+local function judge(whose, circuit, run, verdict, now, encoded, member, reason)
   if circuit == '' then return end
   local found = redis.call('HMGET', circuit, 'state', 'probe')
   if found[1] then
     if found[2] ~= run then return end
     if verdict == 'ok' then close(circuit, 'circuit.closed', run, '')
-    elseif verdict == 'failure' then open(circuit, run, now, cjson.decode(encoded).cooldown, reason)
+    elseif verdict == 'failure' then open(circuit, run, now, cjson.decode(encoded)[whose].cooldown, reason)
     else let_go(circuit, run, now) end
     return
   end
@@ -152,7 +154,7 @@ local function judge(circuit, run, verdict, now, encoded, member, reason)
   local bucket = circuit .. ':' .. math.floor(now / BUCKET)
   if redis.call('HINCRBY', bucket, 'runs', 1) == 1 then redis.call('EXPIRE', bucket, 3700) end
   if verdict ~= 'failure' then return end
-  local rules = cjson.decode(encoded)
+  local rules = cjson.decode(encoded)[whose]
   redis.call('HINCRBY', bucket, 'failures', 1)
   redis.call('LPUSH', circuit .. ':failures', now .. ' ' .. member)
   redis.call('LTRIM', circuit .. ':failures', 0, rules.failures - 1)

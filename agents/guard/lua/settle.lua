@@ -33,8 +33,8 @@ else
 end
 
 if held[4] then
-  judge(held[4], run, ARGV[8], now, held[6], agent, ARGV[15])
-  judge(held[5], run, ARGV[9], now, held[6], agent, ARGV[15])
+  judge('own', held[4], run, ARGV[8], now, held[6], agent, ARGV[15])
+  judge('model', held[5], run, ARGV[9], now, held[6], agent, ARGV[15])
 end
 
 for i = 16, #ARGV, 3 do redis.pcall('XADD', events, ARGV[i], 'e', ARGV[i + 1], 'd', ARGV[i + 2]) end
