@@ -187,8 +187,15 @@ async def advance(lease: Lease, plan: Plan, candidate: int, wait_seconds: float)
     return found - 1 if found else None
 
 
-async def settle(lease: Lease, outcome: Settlement, *, deadline: float = qredis.DEADLINE) -> bool:
-    """End the run, in one round trip; return False where somebody else ended it before.
+class Settled(NamedTuple):
+    """Whether this settlement ended the run, and the new state of the agent's own circuit where it changed it."""
+
+    ended: bool
+    circuit: str
+
+
+async def settle(lease: Lease, outcome: Settlement, *, deadline: float = qredis.DEADLINE) -> Settled:
+    """End the run, in one round trip; `ended` is False where somebody else ended it before.
 
     Result, last event, spool entry, booking and release of the lease happen together or not at all.
     """
@@ -212,7 +219,8 @@ async def settle(lease: Lease, outcome: Settlement, *, deadline: float = qredis.
     ]
     for position, name, data in outcome.events:
         args += (f"{position}-0", name, data)
-    return bool(await qredis.client().run(scripts.SETTLE, (), args, deadline=deadline) == 1)
+    ended, circuit = await qredis.client().run(scripts.SETTLE, (), args, deadline=deadline)
+    return Settled(ended == 1, circuit.decode())
 
 
 async def restore(

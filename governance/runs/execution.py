@@ -224,9 +224,11 @@ class Execution:
                     return False
                 await asyncio.sleep(0.5)
                 continue
-            if settled:
+            if settled.ended:
                 kept.keep(outcome.entry)
-            return settled
+            if settled.circuit and not self.bounds.plan.customized:
+                metrics.circuits({self.lease.agent_id: settled.circuit})
+            return settled.ended
 
     def _continued(self, end: record.End) -> bytes:
         if end.status != "completed":

@@ -49,7 +49,7 @@ async def _end(run_id: str, start: dict[str, Any]) -> bool:
     name, data = record.last_event(start, end)
     lease = Lease(UUID(run_id), UUID(start["tenant_id"]), start["agent_id"], UUID(start["conversation_id"]))
     result = orjson.dumps({**record.shown(start, end), "tenant_id": start["tenant_id"]})
-    ended = await settle(
+    settled = await settle(
         lease,
         Settlement(
             [(position + 1 + LOST_TEXT, name, data)],
@@ -62,9 +62,9 @@ async def _end(run_id: str, start: dict[str, Any]) -> bool:
         ),
         deadline=2,
     )
-    if ended:
+    if settled.ended:
         logger.warning("run %s was ended in place of its process", run_id)
-    return ended
+    return settled.ended
 
 
 def _told(events: list[Event]) -> tuple[int, str]:

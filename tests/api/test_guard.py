@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
+from uuid import uuid4
 
 import httpx2 as httpx
 import pytest
@@ -296,3 +297,38 @@ def test_shadow__decides_and_records__and_lets_the_run_through(portal: Portal, t
         assert shadows[1] == "token_budget_exceeded"
     finally:
         limit()
+
+
+def with_fallback(portal: Portal, script: str, provider: str = "openai") -> tuple[Scripted, str]:
+    """Register an agent whose own model is played by `script`, with another one behind it."""
+    other = f"m-{uuid4().hex[:8]}@chunks=2"
+    return portal.scripted(script, fallbacks=[{"provider": provider, "model": other}]), other
+
+
+@pytest.mark.parametrize("script", ["status=429,retry_after=20", "status=500"])
+def test_fallback__own_model_away__another_answers_and_says_so(
+    portal: Portal, tenants: Tenants, script: str
+) -> None:
+    """A rate limit is answered at once by the next model; an open circuit from then on."""
+    agent, other = with_fallback(portal, script)
+    with portal.client() as client:
+        if "500" in script:
+            failing(portal, client, agent)
+        answer = run(client, agent)
+        again = run(client, agent)
+        breaker = client.get(f"/agents/{agent.agent_id}/circuit-breaker").json()
+    assert (answer.status_code, again.status_code, breaker["state"]) == (201, 201, "closed")
+    assert (answer.json()["model"], answer.json()["fallback_from"]) == (other, f"openai {agent.model}")
+    logged = row(tenants["acme"], answer.json()["run_id"])
+    assert (logged.model, logged.fallback_from, logged.status) == (other, f"openai {agent.model}", "success")
+
+
+def test_fallback__to_another_provider__only_where_the_tenant_allows_it(portal: Portal) -> None:
+    agent, other = with_fallback(portal, "status=429,retry_after=20", "anthropic")
+    with portal.client() as client:
+        assert run(client, agent).json()["code"] == "rate_limited"
+    with portal.client("acme", "owner") as owner:
+        saved = owner.put(f"/tenant/agents/{agent.agent_id}/config", json={"fallbacks": "any"})
+        assert saved.status_code == 200, saved.text
+    with portal.client() as client:
+        wait_for(lambda: run(client, agent).json().get("model") == other, 5, "the other provider's answer")

@@ -139,21 +139,24 @@ local function is_failing(circuit, rules, now, shared)
 end
 
 -- Take a run's verdict: 'ok', 'failure' or 'neutral'; the rules are of its 'own' circuit or of its 'model's. A late result of a run that was admitted before the circuit
--- opened says nothing about now: only the probe decides.
+-- opened says nothing about now: only the probe decides. Returns the state where this changed it.
 local function judge(whose, circuit, run, verdict, now, encoded, member, reason)
-  if circuit == '' then return end
+  if circuit == '' then return nil end
   local found = redis.call('HMGET', circuit, 'state', 'probe')
   if found[1] then
-    if found[2] ~= run then return end
-    if verdict == 'ok' then close(circuit, 'circuit.closed', run, '')
-    elseif verdict == 'failure' then open(circuit, run, now, cjson.decode(encoded)[whose].cooldown, reason)
+    if found[2] ~= run then return nil end
+    if verdict == 'ok' then
+      close(circuit, 'circuit.closed', run, '')
+      return 'closed'
+    end
+    if verdict == 'failure' then open(circuit, run, now, cjson.decode(encoded)[whose].cooldown, reason)
     else let_go(circuit, run, now) end
-    return
+    return 'open'
   end
-  if verdict == 'neutral' then return end
+  if verdict == 'neutral' then return nil end
   local bucket = circuit .. ':' .. math.floor(now / BUCKET)
   if redis.call('HINCRBY', bucket, 'runs', 1) == 1 then redis.call('EXPIRE', bucket, 3700) end
-  if verdict ~= 'failure' then return end
+  if verdict ~= 'failure' then return nil end
   local rules = cjson.decode(encoded)[whose]
   redis.call('HINCRBY', bucket, 'failures', 1)
   redis.call('LPUSH', circuit .. ':failures', now .. ' ' .. member)
@@ -161,7 +164,9 @@ local function judge(whose, circuit, run, verdict, now, encoded, member, reason)
   redis.call('PEXPIRE', circuit .. ':failures', rules.window)
   if is_failing(circuit, rules, now, string.sub(circuit, 1, 10) == 'circuit:*|') then
     open(circuit, run, now, rules.cooldown, reason)
+    return 'open'
   end
+  return nil
 end
 
 -- Candidates ------------------------------------------------------------------------------------------------------

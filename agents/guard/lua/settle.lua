@@ -1,7 +1,7 @@
 -- ARGV run, channel, result, spool entry, seconds to keep, conversation key ('' for none), conversation, own verdict,
 -- model's verdict, tokens used, cost, tenant, agent, day, reason, then id, event, data of the last events.
 -- Returns 1 when this settlement ended the run (also when it is sent again, its first answer being lost), 0 when
--- another one had ended it before. Never settles twice. Without a lease (this server has forgotten it) the run is
+-- another one had ended it before; and the state of the own circuit where this changed it, otherwise ''. Never settles twice. Without a lease (this server has forgotten it) the run is
 -- booked by what the caller knows.
 local run, events, kept = ARGV[1], ARGV[2], ARGV[5]
 local tokens, cost, tenant, agent, day = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12], ARGV[13], ARGV[14]
@@ -9,7 +9,7 @@ local lease, result = 'lease:' .. run, 'result:' .. run
 local held = redis.call('HMGET', lease, 'tokens', 'cost', 'day', 'own', 'model', 'rules', 'near', 'shadow')
 if redis.call('DEL', lease) == 0 then
   local known = redis.call('GET', result)
-  if known then return known == ARGV[3] and 1 or 0 end
+  if known then return {known == ARGV[3] and 1 or 0, ''} end
 end
 release(run, tenant, agent)
 local now = clock()
@@ -32,8 +32,9 @@ else
   redis.call('HSET', 'owed:' .. tenant, run, cjson.encode({agent, day, tokens, cost}))
 end
 
+local state
 if held[4] then
-  judge('own', held[4], run, ARGV[8], now, held[6], agent, ARGV[15])
+  state = judge('own', held[4], run, ARGV[8], now, held[6], agent, ARGV[15])
   judge('model', held[5], run, ARGV[9], now, held[6], agent, ARGV[15])
 end
 
@@ -43,4 +44,4 @@ redis.call('SET', result, ARGV[3], 'EX', kept)
 redis.call('XADD', 'spool', '*', 'entry', ARGV[4])
 if ARGV[6] ~= '' then redis.call('SET', ARGV[6], ARGV[7], 'EX', kept) end
 redis.call('PUBLISH', events, '')
-return 1
+return {1, state or ''}
