@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from agents import ledger
 from agents.guard import scripts, seeding
@@ -79,12 +79,12 @@ def _report(tenant_id: UUID, drifts: Sequence[Drift]) -> None:
     with tenancy.use(tenancy.platform("report drift")):
         GuardEvent.objects.bulk_create(
             GuardEvent(
-                id=f"drift-{tenant_id}-{now.timestamp():.0f}-{number}",
+                id=f"drift-{uuid4()}",
                 at=now,
                 kind=GuardEvent.Kind.DRIFT,
                 agent_id=drift.agent_id,
                 tenant_id=tenant_id,
                 detail={"period": drift.period, "tokens": drift.tokens},
             )
-            for number, drift in enumerate(drifts)
+            for drift in drifts
         )
