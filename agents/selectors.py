@@ -75,9 +75,11 @@ def metrics_by_version(agent_id: str, tenant_id: UUID, since: datetime | None = 
 
 
 _USAGE = """
-SELECT (created_at AT TIME ZONE 'UTC')::date AS day, agent_id, count(*),
+SELECT (created_at AT TIME ZONE 'UTC')::date AS day, agent_id,
+       count(*) FILTER (WHERE status NOT IN ('refused', 'circuit_open')),
        count(*) FILTER (WHERE status IN ('error', 'timeout')), count(*) FILTER (WHERE usage_estimated),
-       sum(input_tokens), sum(output_tokens)
+       sum(input_tokens), sum(output_tokens), count(*) FILTER (WHERE status IN ('refused', 'circuit_open')),
+       sum(cost_micros)::bigint
 FROM agent_execution_log
 WHERE tenant_id = %s AND created_at >= %s AND created_at < %s
 GROUP BY 1, 2 ORDER BY 1, 2
@@ -86,7 +88,10 @@ GROUP BY 1, 2 ORDER BY 1, 2
 
 @dataclass(frozen=True, slots=True)
 class DayOfAgent:
-    """What one agent used on one day (UTC): runs, failed ones, ones whose tokens are estimated, and tokens."""
+    """What one agent used on one day (UTC): runs, failed ones, ones whose tokens are estimated, tokens and cost.
+
+    `refused` never began and are none of the runs; cost is in millionths of a US dollar.
+    """
 
     day: date
     agent_id: str
@@ -95,6 +100,8 @@ class DayOfAgent:
     estimated: int
     input_tokens: int
     output_tokens: int
+    refused: int = 0
+    cost_micros: int = 0
 
     @property
     def tokens(self) -> int:

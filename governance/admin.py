@@ -24,6 +24,7 @@ from agents.models import AgentDefinition, ExecutionLog, RunStatus
 from governance import selectors
 from governance.audit.admin import event, trail
 from governance.console import seconds
+from governance.health import console
 from qualisys import pagination
 from qualisys.cells import code, moment, state
 from qualisys.console import refuse_unstorable
@@ -151,6 +152,9 @@ def _pages() -> list[URLPattern]:
     pages: list[tuple[str, View, str]] = [
         ("executions/", executions, "executions"),
         ("live/", live, "live"),
+        ("health/", console.health, "health"),
+        ("health/usage.csv", console.usage_file, "health_usage"),
+        ("health/<str:agent_id>/reset/", console.reset, "health_reset"),
         ("trail/", trail, "trail"),
         ("trail/<uuid:chain>/<int:seq>/", event, "trail_event"),
     ]

@@ -299,7 +299,10 @@ async def list_runs(
     cursor: str | None = None,
     limit: int | None = None,
 ) -> dict[str, Any]:
-    """List the runs you may see, newest first; `who` is a person's id, `q` words of the request."""
+    """List the runs you may see, newest first; `who` is a person's id, `q` words of the request.
+
+    `status` is a run's status, or `refused` for those of the failed ones that the guard refused.
+    """
     filters = selectors.filters_of(agent_id=agent_id, status=status, who=who, text=q)
     return await selectors.list_runs(identity_of(request), filters=filters, cursor=cursor, limit=limit)
 

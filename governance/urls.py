@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from governance import views
+from governance.health import views as health
 
 urlpatterns = [
     path("", views.agents, name="agents"),
@@ -14,6 +15,7 @@ urlpatterns = [
     path("runs/<uuid:run_id>/", views.run, name="run"),
     path("runs/<uuid:run_id>/told/", views.run_told, name="run-told"),
     path("runs/<uuid:run_id>/document.docx", views.run_document, name="run-document"),
+    path("settings/health/", health.health, name="health"),
     path("settings/usage/", views.usage, name="usage"),
     path("settings/usage/usage.csv", views.usage_file, name="usage-file"),
     path("docs-demo/<str:name>", views.demo_document, name="demo-document"),

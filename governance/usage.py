@@ -28,13 +28,21 @@ REST_NAME: Final = "All others"
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """Runs, and what they used; `estimated` runs have no figure of the provider's."""
+    """Runs, and what they used; `estimated` runs have no figure of the provider's, `refused` ones never began."""
 
     runs: int = 0
     failed: int = 0
     estimated: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    refused: int = 0
+    #: Millionths of a US dollar.
+    cost_micros: int = 0
+
+    @property
+    def cost(self) -> float:
+        """US dollars."""
+        return self.cost_micros / 1_000_000
 
     @property
     def tokens(self) -> int:
@@ -137,7 +145,10 @@ def _names(identity: Identity) -> dict[str, tuple[str, str]]:
 
 def total_of(rows: Iterable[DayOfAgent]) -> Total:
     """Return the sum of some rows."""
-    figures = [(r.runs, r.failed, r.estimated, r.input_tokens, r.output_tokens) for r in rows]
+    figures = [
+        (r.runs, r.failed, r.estimated, r.input_tokens, r.output_tokens, r.refused, r.cost_micros)
+        for r in rows
+    ]
     return Total(*(sum(column) for column in zip(*figures, strict=True))) if figures else Total()
 
 

@@ -18,6 +18,9 @@ from django.views.decorators.http import require_safe
 from governance import api
 from governance import usage as figures
 from governance.exports import spreadsheet, word
+from governance.health import page as health_page
+from governance.health import refusals
+from governance.health.budget import amount
 from governance.models import Run
 from governance.rendering import markdown
 from governance.runs import selectors, told
@@ -160,7 +163,7 @@ def runs(request: HttpRequest) -> HttpResponse:
         "cards": cards,
         "may_run": any(card["may_run"] for card in cards),
         "people": _people(identity, filters.user_id),
-        "statuses": Run.Status.choices,
+        "statuses": [*Run.Status.choices, (refusals.REFUSED, "Refused")],
         "chosen": chosen,
         "filtered": [name for name, value in chosen.items() if value],
         "chosen_agent": next((card for card in cards if card["agent_id"] == chosen["agent"]), None),
@@ -196,7 +199,7 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     is_text = ended and found["structured_output"] is None and not found["output"].lstrip().startswith("{")
     context = {
         "run": _dressed([found], cards)[0],
-        "data": found,
+        "data": {**found, "refused": refusals.is_refused(found)},
         "html": markdown(found["output"]) if is_text else "",
         "may_run": any(card["agent_id"] == found["agent_id"] and card["may_run"] for card in cards),
         "is_own": _is_own(identity, found),
@@ -232,6 +235,7 @@ def run_document(request: HttpRequest, run_id: UUID) -> HttpResponse:
 def usage(request: HttpRequest) -> HttpResponse:
     """Show what the tenant's agents used in the last 30 days."""
     shown = _usage(request)
+    whole, left = async_to_sync(health_page.left_today)(identity_of(request))
     context = {
         **shell.beside(request, shell.USAGE),
         "usage": shown,
@@ -240,6 +244,11 @@ def usage(request: HttpRequest) -> HttpResponse:
         "tokens": figures.compact(shown.total.tokens),
         "tokens_trend": figures.trend(shown.total.tokens, shown.before.tokens),
         "runs_trend": figures.trend(shown.total.runs, shown.before.runs),
+        "cost": amount(shown.total.cost, is_money=True),
+        "left_whole": whole,
+        "agents": [
+            (each, left.get(each.agent_id), amount(each.total.cost, is_money=True)) for each in shown.agents
+        ],
     }
     return render(request, "governance/usage.html", context)
 
@@ -297,6 +306,7 @@ def _dressed(items: Iterable[Mapping[str, Any]], cards: Iterable[Mapping[str, An
                 "agent_name": card["name"] if card else item["agent_id"],
                 "icon": icon_of(card["icon"]) if card else "default-agent",
                 "who": str(person) if person else "someone who left",
+                "refused": refusals.is_refused(item),
             }
         )
     return dressed

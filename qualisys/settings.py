@@ -283,6 +283,7 @@ UNFOLD: dict[str, Any] = {
                     _console_page("Limits", "speed", "agents_limits_changelist"),
                     _console_page("Prices", "payments", "agents_modelprice_changelist"),
                     _console_page("Stops", "front_hand", "agents_modelstop_changelist"),
+                    _console_page("Health", "monitor_heart", "health", "agents.view_executionlog"),
                     _console_page("Live runs", "bolt", "live", "agents.view_executionlog"),
                     _console_page("Execution log", "receipt_long", "executions", "agents.view_executionlog"),
                     _console_page("Audit trail", "policy", "trail", "audit.view_auditevent"),

@@ -22,7 +22,7 @@ LISTS = [
     "", "agents/agentdefinition/", "versions/agentversion/", "tenants/tenant/", "tenants/user/", "tenants/membership/",
     "tenants/apikey/", "tenants/promptpattern/", "agents/modeloffer/", "agents/limits/",
     "agents/modelprice/", "agents/modelstop/", "tenants/identityprovider/",
-    "executions/", "live/", "trail/",
+    "executions/", "live/", "trail/", "health/",
 ]  # fmt: skip
 AGENT = {
     "name": "Release notes", "description": "Writes them.", "phase": "custom", "tags": "docs, release",

@@ -12,6 +12,7 @@ from django.db.models.functions import Cast, Concat, Left
 
 from agents import registry
 from agents.guard.admission import lease_key, live_key, result_key
+from governance.health import refusals
 from governance.models import Conversation, Run
 from governance.runs import record
 from qualisys import pagination, tenancy
@@ -114,7 +115,8 @@ def as_shown(row: Run) -> dict[str, Any]:
 class Filters:
     """What a list of runs is narrowed to; None and the empty text narrow nothing.
 
-    Each word of `text` is looked for in the first LOOKED_AT characters of the request and in the run's id.
+    `status` is a run's status, or `refused`. Each word of `text` is looked for in the first LOOKED_AT characters of
+    the request and in the run's id.
     """
 
     agent_id: str | None = None
@@ -132,7 +134,7 @@ class Filters:
         looked_at = f"{run['run_id']} {run['input'][:LOOKED_AT]}".lower()
         return (
             self.agent_id in (None, run["agent_id"])
-            and self.status in (None, run["status"])
+            and (self.status is None or refusals.has_status(run, self.status))
             and (self.user_id is None or str(self.user_id) == run["user_id"])
             and all(word in looked_at for word in self.words)
         )
@@ -191,7 +193,7 @@ def _page(
     if filters.agent_id:
         rows = rows.filter(agent_id=filters.agent_id)
     if filters.status:
-        rows = rows.filter(status=filters.status)
+        rows = rows.filter(refusals.of_status(filters.status))
     if filters.user_id:
         rows = rows.filter(user_id=filters.user_id)
     if after is not None:

@@ -17,6 +17,11 @@ export function count(value, noun, plural = `${noun}s`) {
   return `${whole.format(value)} ${value === 1 ? noun : plural}`;
 }
 
+/** 1234.5 -> "$1,234.50"; less than a cent is told to its first digits */
+export function dollars(amount) {
+  return `$${new Intl.NumberFormat("en-GB", amount >= 0.01 || !amount ? { minimumFractionDigits: 2, maximumFractionDigits: 2 } : { maximumSignificantDigits: 2 }).format(amount)}`;
+}
+
 /** Milliseconds -> "340 ms", "3.2 s", "2 min 5 s" */
 export function duration(ms) {
   if (ms < 1000) return `${Math.round(ms)} ms`;

@@ -1,7 +1,8 @@
 // What surrounds a run's result: status, actions, notices, problem and cost. Nodes from the run view's state.
 
 import { badge, h, icon } from "./dom.js";
-import { count, duration } from "./format.js";
+import { count, dollars, duration } from "./format.js";
+import { isRefusal, refusalPart } from "./refusal.js";
 import { advice } from "./run-steps.js";
 
 export const STATUS = {
@@ -17,7 +18,8 @@ const REASONS = {
 
 /** Return the head of a run: status, demo label, time so far, and what can be done now. */
 export function headParts(state, { mayStop, mayRetry }) {
-  const [kind, iconName, word] = STATUS[state.status] ?? ["paused", "circle-dot", state.status];
+  const refused = state.ended && isRefusal(state.problem);
+  const [kind, iconName, word] = refused ? ["attention", "ban", "Refused"] : STATUS[state.status] ?? ["paused", "circle-dot", state.status];
   const shown = badge(kind, iconName, word);
   if (iconName === "loader") shown.firstChild.classList.add("spin");
   return [
@@ -49,7 +51,8 @@ export function notes(state) {
   return [
     state.lost && !state.ended ? notice("The connection was lost. Trying to take up the run where it was.") : null,
     state.status === "truncated" ? notice("The answer reached the agent's token limit and was cut there. Ask for less at once.") : null,
-    state.problem ? problemPart(state, state.problem) : null,
+    state.run?.fallback_from ? h("p", { class: "notice" }, icon("git-branch"), h("span", {}, `Answered by ${state.run.provider} ${state.run.model} in place of ${state.run.fallback_from}, which could not answer just then.`)) : null,
+    isRefusal(state.problem) ? refusalPart(state.problem, identifiers(state, state.problem)) : state.problem ? problemPart(state, state.problem) : null,
   ];
 }
 
@@ -66,10 +69,13 @@ function problemPart(state, problem) {
       h("p", {}, problem.detail ?? ""),
       errors.length ? h("ul", {}, errors.map((error) => h("li", {}, h("span", { class: "mono" }, error.field), `: ${error.message}`))) : null,
       h("p", {}, advice(problem, state.retryAfter), problem.code === "not_authenticated" ? [" ", h("a", { href: "/sign-in/", target: "_blank" }, "Sign in")] : null),
-      identifier("Run id", problem.run_id ?? state.runId),
-      identifier("Request id", problem.request_id),
+      identifiers(state, problem),
     ),
   );
+}
+
+function identifiers(state, problem) {
+  return [identifier("Run id", problem.run_id ?? state.runId), identifier("Request id", problem.request_id)];
 }
 
 function identifier(name, value) {
@@ -88,6 +94,7 @@ export function footParts(state, { link, tied }) {
     tied && !state.ended ? fact("info", "Leaving this page ends the run") : null,
     version(state),
     state.usage ? fact("cpu", tokens(state.usage)) : null,
+    state.ended && state.run?.cost ? fact("scale", `cost ${dollars(state.run.cost)}`) : null,
     state.ms && state.ended ? fact("clock", duration(state.ms)) : null,
     fact("link", link ? h("a", { href: `/runs/${state.runId}/`, class: "mono" }, short) : h("span", { class: "mono" }, short), copyButton(state.runId, "Copy the run id")),
   ];

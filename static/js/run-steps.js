@@ -9,7 +9,7 @@ const SAID = { waiting: "not yet", active: "now", done: "done", failed: "failed"
 const PHASES = ["queued", "guard", "model", "check", "done"];
 const FAILS_AT = {
   validation_error: 0, payload_too_large: 0, permission_denied: 0, not_authenticated: 0, agent_not_found: 0, not_found: 0, conflict: 0,
-  agent_disabled_for_tenant: 0, token_budget_exceeded: 1, rate_limited: 1, agent_circuit_open: 1, guard_unavailable: 1, output_schema_violation: 3,
+  agent_disabled_for_tenant: 0, token_budget_exceeded: 1, cost_budget_exceeded: 1, model_stopped: 1, rate_limited: 1, agent_circuit_open: 1, guard_unavailable: 1, output_schema_violation: 3,
 };
 
 /** Return the <li> of every step for a run view's state. */

@@ -40,12 +40,13 @@ LIMITS = Entry("settings-limits", "Limits", "scale", "Organisation", "agents.cha
 MEMBERS = Entry("settings-members", "Members", "users", "Organisation", "tenants.change_membership")
 KEYS = Entry("settings-keys", "API keys", "key-round", "Organisation", "tenants.change_apikey")
 
-#: The page is governance's: runs are counted there.
+#: Pages of governance: runs are counted and guarded there.
+HEALTH = Entry("health", "Health", "activity", "Organisation", "agents.view_executionlog")
 USAGE = Entry("usage", "Usage", "gauge", "Organisation", "agents.view_executionlog")
 PROVIDER = Entry("settings-sign-in", "Sign-in", "lock", "Organisation", "tenants.change_identityprovider")
 
 #: In the order of the list. A page of another subject adds its line here.
-ENTRIES = (PROFILE, SECURITY, SESSIONS, AGENTS, LIMITS, USAGE, MEMBERS, KEYS, PROVIDER)
+ENTRIES = (PROFILE, SECURITY, SESSIONS, AGENTS, LIMITS, HEALTH, USAGE, MEMBERS, KEYS, PROVIDER)
 
 
 def settings_page(entry: Entry) -> Callable[[Page[P]], Page[P]]:

@@ -26,7 +26,7 @@ PAGES = ["", "agents/agentdefinition/", "agents/agentdefinition/add/", "versions
          "tenants/user/", "tenants/membership/add/", "tenants/apikey/", "tenants/promptpattern/",
          "tenants/promptpattern/add/", "tenants/promptpattern/try_text/", "agents/limits/",
          "agents/limits/add/", "agents/modelprice/", "agents/modelprice/add/", "agents/modelstop/add/",
-         "executions/", "live/", "trail/"]  # fmt: skip
+         "executions/", "live/", "trail/", "health/"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

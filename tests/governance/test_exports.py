@@ -157,13 +157,16 @@ def test_csv__other_text__is_left_alone(text: str) -> None:
 
 def test_csv__agents_that_may_not_be_seen__are_one_line_a_day_without_a_name() -> None:
     day = date(2026, 11, 20)
-    rows = [DayOfAgent(day, name, 1, 0, 0, 2, 3) for name in ("seen", "secret-a", "secret-b")]
+    rows = [
+        DayOfAgent(day, name, 1, 0, 0, 2, 3, refused=1, cost_micros=250)
+        for name in ("seen", "secret-a", "secret-b")
+    ]
     shown = usage.Usage(
         day, day, usage.Total(), usage.Total(), [], [], [], 10, rows, {"seen": ('=cmd|" /C calc"!A0', "")}
     )
     content = spreadsheet.usage_csv(shown).decode("utf-8-sig")
     assert "secret" not in content
     assert content.splitlines()[1:] == [
-        f"2026-11-20,,{usage.HIDDEN_NAME},2,0,0,4,6,10",
-        '2026-11-20,seen,"\'=cmd|"" /C calc""!A0",1,0,0,2,3,5',
+        f"2026-11-20,,{usage.HIDDEN_NAME},2,0,0,2,0.000500,4,6,10",
+        '2026-11-20,seen,"\'=cmd|"" /C calc""!A0",1,0,0,1,0.000250,2,3,5',
     ]
