@@ -33,11 +33,14 @@ _AFTER: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Error and timeout rates of 24 hours: two lines as SVG paths, the scale's top in percent, and the sums."""
+    """Error and timeout rates of 24 hours: lines and points as SVG paths, the scale's top in percent, and sums."""
 
     hours: Sequence[Hour]
     errors_path: str
     timeouts_path: str
+    #: A point for every hour in which something failed; one that stands alone has no line.
+    errors_points: str
+    timeouts_points: str
     top: int
     runs: int
     errors: int
@@ -68,11 +71,15 @@ def rates(hours: Sequence[Hour], now: datetime) -> Rates:
     most = max((max(hour.errors, hour.timeouts) / hour.runs for hour in hours), default=0.0)
     top = next(scale for scale in _SCALES if scale >= 100 * most)
     first = first_hour(now)
-    points = [(round((hour.at - first).total_seconds() // 3600), hour) for hour in hours]
+    at = [round((hour.at - first).total_seconds() // 3600) for hour in hours]
+    errors = [_place(x, hour.errors / hour.runs, top) for x, hour in zip(at, hours, strict=True)]
+    timeouts = [_place(x, hour.timeouts / hour.runs, top) for x, hour in zip(at, hours, strict=True)]
     return Rates(
         hours=hours,
-        errors_path=_path([(at, hour.errors / hour.runs) for at, hour in points], top),
-        timeouts_path=_path([(at, hour.timeouts / hour.runs) for at, hour in points], top),
+        errors_path=_line(errors),
+        timeouts_path=_line(timeouts),
+        errors_points=_points(errors),
+        timeouts_points=_points(timeouts),
         top=top,
         runs=sum(hour.runs for hour in hours),
         errors=sum(hour.errors for hour in hours),
@@ -80,15 +87,22 @@ def rates(hours: Sequence[Hour], now: datetime) -> Rates:
     )
 
 
-def _path(points: Iterable[tuple[int, float]], top: int) -> str:
-    parts: list[str] = []
-    last = None
-    for hour, share in points:
-        x, y = hour + 0.5, round(HEIGHT - HEIGHT * share * 100 / top, 1)
-        # An hour that stands alone is drawn as a point: a line of no length with round ends.
-        parts.append(f"L{x} {y}" if last == hour - 1 else f"M{x} {y}h0")
-        last = hour
-    return "".join(parts)
+def _place(hour: int, share: float, top: int) -> tuple[float, float]:
+    return hour + 0.5, round(HEIGHT - HEIGHT * share * 100 / top, 1)
+
+
+def _line(places: Sequence[tuple[float, float]]) -> str:
+    """Return a line through neighbouring hours; where nothing ran it is broken."""
+    before = [None, *(x for x, _ in places)]
+    return "".join(
+        f"{'L' if last is not None and x - last == 1 else 'M'}{x} {y}"
+        for last, (x, y) in zip(before, places, strict=False)
+    )
+
+
+def _points(places: Sequence[tuple[float, float]]) -> str:
+    """Return lines of no length, which round ends make points, where the line is above the ground."""
+    return "".join(f"M{x} {y}h0" for x, y in places if y < HEIGHT)
 
 
 def strip(
@@ -123,5 +137,5 @@ def _stretches(
         if which != "closed":
             x = round((at - begin).total_seconds() / 60)
             # A minute would be less than a pixel.
-            width = max(8, round((until - at).total_seconds() / 60))
+            width = max(10, round((until - at).total_seconds() / 60))
             yield Stretch(which, min(x, MINUTES - width), width)

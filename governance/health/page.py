@@ -60,8 +60,12 @@ class AgentHealth:
     @property
     def is_quiet(self) -> bool:
         """Whether there is nothing to tell: it works, and nobody asked anything of it."""
-        nothing = not (self.rates.runs or self.refusals or self.changes or any(b.used for b in self.budgets))
-        return self.light.kind == "healthy" and nothing
+        return self.light.kind == "healthy" and not self.is_used and not any(b.used for b in self.budgets)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether somebody asked something of it in the last 24 hours."""
+        return bool(self.rates.runs or self.refusals)
 
     @property
     def rank(self) -> tuple[int, int, str]:
@@ -82,6 +86,11 @@ class Health:
     cards: Sequence[AgentHealth]
     quiet: Sequence[AgentHealth]
     in_shadow: bool
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was asked of any agent."""
+        return not any(agent.is_used for agent in self.cards)
 
     @property
     def summary(self) -> str:
@@ -227,15 +236,19 @@ def light(breaker: Mapping[str, Any]) -> Light:
     if not circuits:
         return Light("paused", "circle-stop", "Stopped", breaker["reason"])
     if state == "open":
-        word = "Paused, tried again" if seconds else "Paused, the next run tries it"
-        return Light("broken", "octagon-alert", word, _why(breaker["reason"]), seconds or None)
-    if state == "half_open":
+        return Light("broken", "octagon-alert", "Paused, tried again", _why(breaker["reason"]), seconds)
+    if state == "half_open" and seconds:
         return Light(
             "attention",
             "hourglass",
             "Being tried",
             "One run tries it; others are refused until it has ended.",
         )
+    if state == "half_open":
+        detail = (
+            "It failed too often and was paused. The next run tries it: if that one succeeds, it works again."
+        )
+        return Light("attention", "hourglass", "Tried by the next run", detail)
     if any(each["state"] != "closed" for each in _of_first(circuits)):
         detail = f"{circuits[0]['model']} is paused after failures; a fallback answers in its place."
         return Light("attention", "git-branch", "On a fallback", detail)

@@ -19,10 +19,12 @@ SETTLED = """async (theme) => {
 }"""
 
 
-def violations(page: Page) -> list[str]:
+def violations(page: Page, within: str = "html") -> list[str]:
     """Return every violation as "rule (impact): element": none of any impact is meant to stay."""
     page.evaluate(AXE_SCRIPT)
-    found: list[dict[str, Any]] = page.evaluate("axe.run(document).then((result) => result.violations)")
+    found: list[dict[str, Any]] = page.evaluate(
+        "(within) => axe.run(within).then((result) => result.violations)", within
+    )
     return [
         f"{each['id']} ({each['impact']}): {' '.join(map(str, node['target']))}"
         for each in found

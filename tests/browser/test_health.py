@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, expect
+from psycopg import sql
 
-from tests.browser.axe import everywhere
+from qualisys.ids import uuid7
+from tests.browser.axe import everywhere, violations
 from tests.browser.conftest import Open
 from tests.browser.test_live_runs import start
+from tests.connections import as_owner, as_platform
 from tests.portal import Portal, Scripted
 
 pytestmark = pytest.mark.browser
@@ -22,6 +30,12 @@ pytestmark = pytest.mark.browser
 PICTURES = os.environ.get("QUALISYS_PICTURES", "")
 #: One run uses 850 tokens of the 1000 of its day.
 TIGHT = "ptok=800,ctok=50"
+
+LOG = """INSERT INTO agent_execution_log VALUES (gen_random_uuid(), %s, (SELECT id FROM tenants_tenant
+ WHERE schema_name = 'acme'), gen_random_uuid(), '1.0.0', 'stable', '', 'openai', 'm', %s, %s, %s, false, 1, 1, %s, %s,
+ '', false, false, %s)"""
+EVENT = """INSERT INTO agent_guard_events (id, at, kind, agent_id, provider, model, detail)
+ VALUES (%s, %s, %s, 'qaconsultant', 'openai', 'gpt-4o', %s)"""
 
 
 def run(portal: Portal, agent_id: str, times: int = 1, tenant: str = "acme") -> list[str]:
@@ -36,11 +50,15 @@ def run(portal: Portal, agent_id: str, times: int = 1, tenant: str = "acme") -> 
 
 def limit(portal: Portal, agent_id: str, tokens: int) -> None:
     """Give an agent a daily budget, in a process of its own: a browser's event loop runs in this one."""
-    code = (
-        "from qualisys import tenancy\nfrom qualisys.access import System\nfrom agents.limits.numbers import Numbers\n"
-        "from agents.limits.services import set_limits\nwith tenancy.use(tenancy.platform('tests')):\n"
-        f"    set_limits(actor=System('tests'), agent_id={agent_id!r}, numbers=Numbers(daily_tokens={tokens}))"
-    )
+    code = f"""
+from agents.limits.numbers import Numbers
+from agents.limits.services import set_limits
+from qualisys import tenancy
+from qualisys.access import System
+
+with tenancy.use(tenancy.platform("tests")):
+    set_limits(actor=System("tests"), agent_id={agent_id!r}, numbers=Numbers(daily_tokens={tokens}))
+"""
     subprocess.run([sys.executable, "manage.py", "shell", "-v", "0", "-c", code], env=portal.env, check=True)
 
 
@@ -53,6 +71,52 @@ def troubled(portal: Portal) -> tuple[Scripted, Scripted]:
     limit(portal, tight.agent_id, 1000)
     assert run(portal, tight.agent_id, 2) == ["", "token_budget_exceeded"]
     return broken, tight
+
+
+def stored_run(portal: Portal) -> UUID:
+    """Store a run that a fallback answered and return its id."""
+    run_id = uuid7()
+    columns = {
+        "id": run_id, "agent_id": "logreader", "version": "1.0.0", "version_reason": "stable", "content_hash": "",
+        "conversation_id": uuid7(), "user_id": uuid7(), "status": "completed", "input": "x", "documents": "[]",
+        "parameters": "{}", "output": "Done.", "provider": "openai", "model": "gpt-4o-mini", "config_revision": 0,
+        "prompt_hash": "", "demo": False, "input_tokens": 1, "output_tokens": 1, "usage_estimated": False,
+        "cost_micros": 1234, "fallback_from": "anthropic claude-x", "execution_time_ms": 10,
+        "created_at": datetime.now(UTC),
+    }  # fmt: skip
+    query = sql.SQL("INSERT INTO acme.governance_run ({}) VALUES ({})").format(
+        sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(", ").join(sql.Placeholder() * len(columns))
+    )
+    with as_owner() as connection:
+        connection.execute(query, list(columns.values()))
+    return run_id
+
+
+@pytest.fixture(scope="module")
+def lived(portal: Portal) -> None:
+    """A day of the built-in agents: runs, errors, timeouts, refusals, a circuit that opened and closed, limits."""
+    now, chance = datetime.now(UTC), random.Random(7)
+    with as_platform() as connection:
+        for agent, often, wrong in (
+            ("baconsultant", 9, 0.02),
+            ("qaconsultant", 6, 0.12),
+            ("logreader", 3, 0.0),
+        ):
+            for hour in range(24):
+                for _ in range(chance.randrange(often + 1)):
+                    dice = chance.random()
+                    status = "error" if dice < wrong else "timeout" if dice < wrong * 1.6 else "success"
+                    connection.execute(LOG, [agent, 400, 300, 100, status, "", now - timedelta(hours=hour)])
+        for code, status in (("rate_limited", "refused"), ("agent_circuit_open", "circuit_open")):
+            for minute in range(3):
+                at = now - timedelta(hours=5, minutes=minute)
+                connection.execute(LOG, ["qaconsultant", 0, 0, 0, status, code, at])
+        kinds = (("opened", 320), ("half_open", 300), ("opened", 299), ("half_open", 280), ("closed", 279))
+        for number, (kind, minutes) in enumerate(kinds):
+            at, reason = now - timedelta(minutes=minutes), "provider_error" if kind == "opened" else ""
+            connection.execute(
+                EVENT, [f"{now.timestamp()}-{number}", at, f"circuit.{kind}", json.dumps({"reason": reason})]
+            )
 
 
 def card(page: Page, agent: Scripted) -> Any:
@@ -68,10 +132,11 @@ def test_health__role_without_metrics__is_forbidden_and_not_offered(open_page: O
 
 
 def test_health__in_light_and_dark_on_desktop_and_phone__has_no_violation(
-    open_page: Open, troubled: tuple[Scripted, Scripted]
+    open_page: Open, troubled: tuple[Scripted, Scripted], lived: None
 ) -> None:
     page = open_page("/settings/health/", role="owner")
-    expect(card(page, troubled[0])).to_contain_text("Paused")
+    expect(card(page, troubled[0])).to_be_visible()
+    expect(page.locator("#agent-qaconsultant .strip rect")).to_have_count(5)
     for each in page.locator(".health-card details.more:visible summary").all()[:3]:
         each.click()
     page.locator("#summary-passed").click()
@@ -80,7 +145,7 @@ def test_health__in_light_and_dark_on_desktop_and_phone__has_no_violation(
 
 def test_health__of_a_tenant_that_ran_nothing__teaches(open_page: Open) -> None:
     page = open_page("/settings/health/", role="owner", tenant="spare_2")
-    expect(page.get_by_role("heading", name="Nothing has happened in 24 hours")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nothing has run in 24 hours")).to_be_visible()
     assert everywhere(page) == {}
 
 
@@ -108,7 +173,8 @@ def test_health__in_a_hidden_tab__asks_nothing(open_page: Open) -> None:
     asked: list[str] = []
 
     def note(request: Request) -> None:
-        asked.append(request.url)
+        if request.url.endswith("/settings/health/"):
+            asked.append(request.url)
 
     page.evaluate("Object.defineProperty(document, 'hidden', {get: () => true, configurable: true})")
     page.on("request", note)
@@ -156,21 +222,64 @@ def test_refused_run__says_which_limit_how_much_and_when(
 
 
 def test_run_by_a_fallback__names_both_models_and_the_cost(open_page: Open, portal: Portal) -> None:
-    agent = portal.scripted("ptok=1000,ctok=1000")
-    broken = portal.scripted(
-        "status=429,retry_after=60", fallbacks=[{"provider": "openai", "model": agent.model}]
+    run_id = stored_run(portal)
+    page = open_page(f"/runs/{run_id}/", role="owner")
+    expect(page.locator(".run-note")).to_contain_text(
+        "Answered by openai gpt-4o-mini in place of anthropic claude-x"
     )
-    with portal.client() as client:
-        answer = client.post(f"/agents/{broken.agent_id}/runs", json={"input": "x"})
-    assert answer.status_code == 201, answer.text
-    page = open_page(f"/runs/{answer.json()['run_id']}/", role="owner")
-    expect(page.locator(".run-note")).to_contain_text(f"{agent.model} in place of openai {broken.model}")
-    expect(page.locator(".run-foot")).to_contain_text("cost $")
+    expect(page.locator(".run-foot")).to_contain_text("cost $0.0012")
 
 
 @pytest.mark.skipif(not PICTURES, reason="pictures are made on request: QUALISYS_PICTURES names a folder")
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_picture(open_page: Open, portal: Portal, troubled: tuple[Scripted, Scripted], theme: str) -> None:
+def test_picture(
+    open_page: Open, portal: Portal, troubled: tuple[Scripted, Scripted], lived: None, theme: str
+) -> None:
+    run(portal, troubled[0].agent_id)
     page = open_page("/settings/health/", role="owner", color_scheme=theme)
     expect(page.locator(".health-card").first).to_be_visible()
     page.screenshot(path=str(Path(PICTURES) / f"health-{theme}.png"), full_page=True)
+
+
+@pytest.fixture
+def console(browser: Browser, portal: Portal) -> Iterator[Page]:
+    """A page of the console, signed in as the platform's owner."""
+    person = portal.login(None, "platform_owner")
+    context = browser.new_context(base_url=portal.url(None), viewport={"width": 1440, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.goto("/admin/login/?next=/admin/health/")
+    page.get_by_label("E-mail").fill(person["email"])
+    page.get_by_label("Password").fill(person["password"])
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("heading", name="Which circuits are not closed?")).to_be_visible()
+    yield page
+    context.close()
+
+
+def test_console__health__has_no_violation_of_its_own_in_light_and_dark(
+    console: Page, troubled: tuple[Scripted, Scripted], lived: None
+) -> None:
+    console.reload()
+    expect(console.locator("#health")).to_contain_text(troubled[0].agent_id)
+    for theme in ("light", "dark"):
+        console.evaluate(f"localStorage.setItem('adminTheme', JSON.stringify('{theme}'))")
+        console.reload()
+        expect(console.locator("html")).to_have_attribute("data-theme", theme)
+        assert violations(console, "#health") == []
+        if PICTURES and theme == "light":
+            console.screenshot(path=str(Path(PICTURES) / "console-health.png"))
+
+
+def test_console__reset_by_keyboard__asks_for_a_reason_and_closes(
+    console: Page, portal: Portal, troubled: tuple[Scripted, Scripted]
+) -> None:
+    agent = portal.scripted("status=500", name="To be reset").agent_id
+    assert run(portal, agent, 6)[-1] == "agent_circuit_open"
+    console.reload()
+    console.get_by_role("link", name=f"Reset {agent}, Every tenant").press("Enter")
+    expect(console.get_by_role("heading", name="Reset To be reset?")).to_be_visible()
+    console.get_by_label("Reason").fill("The provider is back")
+    console.get_by_role("button", name="Reset").press("Enter")
+    expect(console.get_by_text("circuit(s) closed")).to_be_visible()
+    assert run(portal, agent) == ["provider_error"]
