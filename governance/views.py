@@ -83,11 +83,14 @@ def agents(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def agents_health(request: HttpRequest) -> HttpResponse:
-    """Show the last 24 hours of every visible agent, as pieces that find their own cards."""
+    """Show the last 24 hours of every visible agent, and whether it is paused, as pieces that find their own cards."""
     identity = identity_of(request)
     check(identity, "agents.view_executionlog")
     cards = async_to_sync(discovery.discover)(identity)
-    return render(request, "governance/health.html", {"sparks": sparks([card["agent_id"] for card in cards])})
+    agent_ids = [card["agent_id"] for card in cards]
+    lights = async_to_sync(health_page.lights)(agent_ids)
+    shown = [(spark, lights.get(spark.agent_id)) for spark in sparks(agent_ids)]
+    return render(request, "governance/health.html", {"sparks": shown})
 
 
 @login_required

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from agents.models import AgentDefinition
 from agents.providers import registry as providers
 from governance import selectors
+from governance.health import overview
 from qualisys.cells import state
 from tenants.models import ApiKey, Tenant, TenantStatus
 from versions.admin import newest_first, stable
@@ -49,6 +50,7 @@ def for_people(
         *_spool(backlog),
         *_partitions(now),
         *_providers(agents),
+        *_circuits(agents),
         *(waiting for agent in agents for waiting in _agent(agent)),
         *_tenants(tenants),
         *_keys(now),
@@ -87,6 +89,24 @@ def _providers(agents: list[AgentDefinition]) -> list[Waiting]:
         for name, count in sorted(wanted.items())
         if name not in providers.configured() and not providers.is_demo(name)
     ]
+
+
+def _circuits(agents: list[AgentDefinition]) -> list[Waiting]:
+    """Return what the breaker refuses right now; without Redis nothing, which is said already."""
+    broken = [each.circuit for each in overview.not_closed() or () if each.state == "open"]
+    names = {agent.agent_id: agent.name for agent in agents}
+    url = reverse("admin:health")
+    found = []
+    for circuit in broken[:_NAMED]:
+        if circuit.agent_id is None:
+            text = f"The model {circuit.model} failed for several agents and is paused."
+        else:
+            whom = "one tenant that customized it" if circuit.tenant_id else "everybody"
+            text = (
+                f"{names.get(circuit.agent_id, circuit.agent_id)} failed too often and is paused for {whom}."
+            )
+        found.append(Waiting("attention" if circuit.tenant_id else "broken", text, url))
+    return found
 
 
 def _agent(agent: AgentDefinition) -> list[Waiting]:

@@ -158,6 +158,17 @@ async def health(identity: Identity, now: datetime) -> Health:
     )
 
 
+async def lights(agents: Sequence[str]) -> dict[str, Light]:
+    """Return the lights of the current tenant's agents that do not simply work; none where Redis does not answer."""
+    known = [agent for agent in [await registry.find(agent_id) for agent_id in agents] if agent]
+    try:
+        breakers = await asyncio.gather(*(_breaker(tenancy.tenant(), each) for each in known))
+    except RedisUnavailable:
+        return {}
+    found = {agent.agent_id: light(each) for agent, each in zip(known, breakers, strict=True) if each}
+    return {agent_id: each for agent_id, each in found.items() if each.kind != "healthy"}
+
+
 UNKNOWN: Final[Mapping[str, Any]] = {"state": "unknown", "retry_after": None, "reason": "", "circuits": []}
 NOTHING: Final = Used("", 0, 0, 0, 0)
 

@@ -99,6 +99,7 @@ def test_reset__without_a_reason__closes_nothing(portal: Portal, owner: httpx.Cl
 def test_reset__with_a_reason__closes_and_is_on_record(portal: Portal, owner: httpx.Client) -> None:
     agent = opened(portal)
     assert f'href="/admin/health/{agent}/reset/"' in owner.get("/admin/health/").text
+    assert f"{agent.title()} failed too often and is paused for everybody." in owner.get("/admin/").text
     assert "Every circuit that refuses" in owner.get(f"/admin/health/{agent}/reset/").text
     assert post(owner, f"health/{agent}/reset/", reason="The provider is back.").status_code == 302
     with portal.client() as client:

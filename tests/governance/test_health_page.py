@@ -66,10 +66,21 @@ def test_open_circuit__is_paused_with_its_reason_and_refusals(portal: Portal, br
         )
         wait_for(lambda: "Paused: too many failures" in card(client, broken.agent_id), 20, "the change")
         text = card(client, broken.agent_id)
-        assert re.search(r"Paused, tried again in \d+ s|Paused, the next run tries it", text)
-        assert "The last failure: The model provider failed" in text
+        assert re.search(r"Paused, tried again in \d+ s|Tried by the next run", text)
+        assert "ast failure: The model provider failed" in text
         assert "errors 100.0 %" in text
         assert "of 5 runs" in text
+
+
+def test_card_of_a_paused_agent__says_so_to_those_who_see_metrics(portal: Portal, broken: Scripted) -> None:
+    with pages.as_role(portal, "acme", "owner") as owner, pages.as_role(portal, "acme", "dev") as dev:
+        piece = (
+            owner.get("/health/agents/")
+            .text.partition(f'id="health-{broken.agent_id}"')[2]
+            .split('id="health-')[0]
+        )
+        assert dev.get("/health/agents/").status_code == 403
+    assert re.search(r"Paused, tried again in \d+ s|Tried by the next run", piece)
 
 
 def test_other_tenant__sees_the_shared_circuit_and_nothing_of_the_runs(
@@ -77,7 +88,7 @@ def test_other_tenant__sees_the_shared_circuit_and_nothing_of_the_runs(
 ) -> None:
     with pages.as_role(portal, "globex", "owner") as client:
         text = card(client, broken.agent_id)
-    assert "Paused" in text
+    assert re.search("Paused|Tried by the next run", text)
     assert "errors" not in text
     assert "No run began in 24 hours" in text
     assert "status=refused" not in text
