@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,6 +20,8 @@ from qualisys import tenancy
 HOURS: Final = 24
 #: Days of which changes of circuits are listed, and the most that are read for all agents.
 DAYS, MOST = 7, 2_000
+#: How long figures are kept, in times of what they took; and of how many tenants at most.
+KEPT, TENANTS = 20, 1_000
 #: Budgets that passed a mark, on the page.
 LISTED: Final = 10
 
@@ -107,6 +110,27 @@ def refused(tenant_id: UUID, now: datetime) -> dict[str, list[Refusals]]:
     found: dict[str, list[Refusals]] = defaultdict(list)
     for agent_id, *rest in _rows(_REFUSED, [tenant_id, now - timedelta(hours=HOURS)]):
         found[agent_id].append(Refusals(*rest))
+    return found
+
+
+Counted = tuple[Mapping[str, Sequence[Hour]], Mapping[str, Sequence[Refusals]]]
+_counted: dict[UUID, tuple[float, Counted]] = {}
+
+
+def counted(tenant_id: UUID, now: datetime) -> Counted:
+    """Return hours and refusals of every agent.
+
+    They are kept KEPT times as long as counting took: those who look at a busy tenant's page, which asks every few
+    seconds, cost a small share of one core, and a page of few runs is never behind.
+    """
+    until, known = _counted.get(tenant_id, (0.0, ({}, {})))
+    began = monotonic()
+    if began < until:
+        return known
+    found = (hours(tenant_id, now), refused(tenant_id, now))
+    if len(_counted) >= TENANTS:
+        _counted.clear()
+    _counted[tenant_id] = (monotonic() + KEPT * (monotonic() - began), found)
     return found
 
 

@@ -198,9 +198,10 @@ class _Past:
 
 def _past(tenant: tenancy.Tenant, now: datetime) -> _Past:
     used, _ = ledger.used(tenant.id, now.date(), [])
+    hours, refused = history.counted(tenant.id, now)
     return _Past(
-        hours=history.hours(tenant.id, now),
-        refused=history.refused(tenant.id, now),
+        hours=hours,
+        refused=refused,
         changes=history.changes(tenant.id, now),
         passed=history.passed(tenant.id, now),
         used={each.agent_id: each for each in used},
