@@ -174,6 +174,21 @@ def test_health__while_it_is_open__tells_of_a_circuit_and_keeps_focus_and_what_i
     assert page.evaluate("document.querySelector('#health-cards').mark") == 1
 
 
+def test_health__card_that_moves_up__takes_the_focus_along(
+    open_page: Open, portal: Portal, troubled: tuple[Scripted, Scripted]
+) -> None:
+    other = portal.scripted("status=500", name="Zebra")
+    run(portal, other.agent_id)
+    page = open_page("/settings/health/", role="owner")
+    link = page.locator(f"#link-{other.agent_id}")
+    link.focus()
+    run(portal, other.agent_id, 4)
+    expect(card(page, other)).to_contain_text("Paused")
+    expect(link).to_be_focused()
+    page.wait_for_timeout(6000)
+    expect(link).to_be_focused()
+
+
 def test_health__in_a_hidden_tab__asks_nothing(open_page: Open) -> None:
     page = open_page("/settings/health/", role="owner")
     asked: list[str] = []
