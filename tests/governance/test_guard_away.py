@@ -17,7 +17,9 @@ import pytest
 from agents.guard.admission import LEASES, live_key
 from qualisys import redis as qredis
 from qualisys import tenancy
+from tests import pages
 from tests.conftest import FULL
+from tests.console import console
 from tests.execution_log import row, rows
 from tests.portal import Portal, wait_for
 from tests.sse import Stream, text_of
@@ -137,3 +139,23 @@ def test_stream__guard_frozen_in_the_middle__text_is_whole_here_and_elsewhere(
             replayed = list(again)
     assert text_of(events) == events[-1].data["output"] == text_of(replayed)
     assert (replayed[-1].id, replayed[-1].data) == (events[-1].id, events[-1].data)
+
+
+def test_health_pages__guard_frozen__say_that_nothing_is_known(
+    portal: Portal, database: None, valkey: psutil.Process
+) -> None:
+    with console(portal) as owner, pages.as_role(portal, "acme", "owner") as client:
+        assert client.get("/settings/health/").status_code == 200
+        with frozen(valkey, 6):
+            ours, usage, theirs = (
+                client.get("/settings/health/"),
+                client.get("/settings/usage/"),
+                owner.get("/admin/health/"),
+            )
+        assert [answer.status_code for answer in (ours, usage, theirs)] == [200, 200, 200]
+        assert "The guard does not answer" in ours.text
+        assert "Not known right now" in ours.text
+        assert "circuits and budgets are unknown" in theirs.text
+        wait_for(
+            lambda: "The guard does not answer" not in client.get("/settings/health/").text, 5, "the guard"
+        )
