@@ -67,6 +67,8 @@ def test_usage__chart_and_table_and_file__tell_the_same(
     page.get_by_role("link", name="Usage of 30 days").click()
     expect(page.get_by_role("img", name="Tokens by day and agent")).to_be_visible()
     assert page.locator(".usage-chart rect.series-5").count() == 10
+    inside = "(table) => table.scrollWidth <= table.parentElement.clientWidth"
+    assert page.locator(".usage-agents").evaluate(inside)
     page.get_by_text("The same as a table").focus()
     page.keyboard.press("Enter")
     cells = page.locator(".more-body tbody tr td:nth-last-child(3)").all_inner_texts()
