@@ -46,13 +46,13 @@ SELECT version, count(*), count(*) FILTER (WHERE status = 'error'), count(*) FIL
        percentile_cont(0.5) WITHIN GROUP (ORDER BY execution_time_ms),
        percentile_cont(0.95) WITHIN GROUP (ORDER BY execution_time_ms)
 FROM agent_execution_log
-WHERE agent_id = %s AND tenant_id = %s AND created_at >= %s
+WHERE agent_id = %s AND tenant_id = %s AND created_at >= %s AND status NOT IN ('refused', 'circuit_open')
 GROUP BY version ORDER BY version
 """
 
 
 def metrics_by_version(agent_id: str, tenant_id: UUID, since: datetime | None = None) -> list[dict[str, Any]]:
-    """Return the last 24 hours of one tenant's executions of an agent, a row per version.
+    """Return the last 24 hours of one tenant's executions of an agent, a row per version; refused ones never ran.
 
     Rates are shares of the runs (0 to 1), durations milliseconds.
     """

@@ -25,20 +25,20 @@ _FIGURES = """
 SELECT created_at >= %(since)s AS recent, count(*), count(*) FILTER (WHERE status = 'error'),
        count(*) FILTER (WHERE status = 'timeout'), coalesce(sum(tokens_used), 0),
        percentile_cont(0.95) WITHIN GROUP (ORDER BY execution_time_ms)
-FROM agent_execution_log WHERE created_at >= %(before)s GROUP BY 1
+FROM agent_execution_log WHERE created_at >= %(before)s AND status NOT IN ('refused', 'circuit_open') GROUP BY 1
 """
 _BY_HOUR = """
 SELECT date_trunc('hour', created_at, 'UTC') AS hour, count(*), count(*) FILTER (WHERE status IN ('error', 'timeout'))
-FROM agent_execution_log WHERE created_at >= %s GROUP BY 1
+FROM agent_execution_log WHERE created_at >= %s AND status NOT IN ('refused', 'circuit_open') GROUP BY 1
 """
 _BY_AGENT = """
 SELECT agent_id, count(*), count(*) FILTER (WHERE status = 'error'), count(*) FILTER (WHERE status = 'timeout'),
        coalesce(sum(tokens_used), 0), percentile_cont(0.95) WITHIN GROUP (ORDER BY execution_time_ms)
-FROM agent_execution_log WHERE created_at >= %s GROUP BY 1
+FROM agent_execution_log WHERE created_at >= %s AND status NOT IN ('refused', 'circuit_open') GROUP BY 1
 """
 _BY_TENANT = """
 SELECT tenant_id, count(*), count(*) FILTER (WHERE status IN ('error', 'timeout')), coalesce(sum(tokens_used), 0)
-FROM agent_execution_log WHERE created_at >= %s GROUP BY 1
+FROM agent_execution_log WHERE created_at >= %s AND status NOT IN ('refused', 'circuit_open') GROUP BY 1
 """
 _PARTITIONS = """
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = %s::regclass

@@ -263,6 +263,12 @@ async def close() -> None:
             await found.close()
 
 
+def begin_memory() -> None:
+    """Begin a new memory where the server is another one than before (blocking), as every connection does."""
+    redis_server = sync_client()
+    redis_server.eval(REMEMBER.source, 0, str(redis_server.info("server")["run_id"]))
+
+
 def memory_age() -> float:
     """Return the seconds for which the server has had its memory (blocking); 0 where nobody has begun one."""
     answer = sync_client().eval(_AGE, 0)

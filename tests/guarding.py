@@ -49,7 +49,7 @@ def plan(
 def seeded(tenant_id: UUID) -> None:
     """Let the guard know what the tenant has used: nothing."""
     client = qredis.sync_client()
-    client.eval(qredis.REMEMBER.source, 0, str(client.info("server")["run_id"]))
+    qredis.begin_memory()
     client.set(f"seeded:{tenant_id}", client.get("memory") or b"")
 
 

@@ -46,7 +46,7 @@ def noted(begun: dict[str, Any], problem: Problem) -> Problem:
     kept.keep(entry)
     args: list[str | bytes | int] = [result_key(begun["run_id"]), result, KEPT, SPOOL, entry]
     qredis.client().run_soon(_NOTE, (), args)
-    extra = {**(problem.extra or {}), "run_id": begun["run_id"]}
+    extra = {**(problem.extra or {}), "run_id": begun["run_id"], "refused": True}
     return Problem(problem.code, problem.detail, problem.errors, problem.headers, extra)
 
 

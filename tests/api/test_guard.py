@@ -332,3 +332,18 @@ def test_fallback__to_another_provider__only_where_the_tenant_allows_it(portal: 
         assert saved.status_code == 200, saved.text
     with portal.client() as client:
         wait_for(lambda: run(client, agent).json().get("model") == other, 5, "the other provider's answer")
+
+
+def test_refused__under_an_idempotency_key__may_be_asked_again(portal: Portal) -> None:
+    """A run that never began is no answer to keep: the same key runs once the limit lets it."""
+    agent, key = portal.scripted("chunks=1", max_tokens_per_invocation=100), {"Idempotency-Key": uuid4().hex}
+    limit(agent.agent_id, daily_tokens=50)
+    path = f"/agents/{agent.agent_id}/runs"
+    with portal.client() as client:
+        refused = client.post(path, json={"input": "x"}, headers=key)
+        limit(agent.agent_id)
+        again = client.post(path, json={"input": "x"}, headers=key)
+        same = client.post(path, json={"input": "x"}, headers=key)
+    assert (refused.status_code, again.status_code) == (429, 201)
+    assert same.json()["run_id"] == again.json()["run_id"]
+    assert calls(portal, agent) == 1

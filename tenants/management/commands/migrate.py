@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
+import redis
 from django.core.management.base import BaseCommand
 from django.db.migrations.autodetector import MigrationAutodetector
 
 from agents import partitions
 from qualisys import audit, tenancy
+from qualisys import redis as qredis
 from tenants import schema
 
 
@@ -35,6 +38,9 @@ class Command(BaseCommand):
             self._step("log partitions", lambda: partitions.ensure(datetime.now(UTC).date()))
             self._step("tenant template", schema.record_template)
             pending = schema.pending_schemas()
+        with suppress(redis.RedisError):
+            # The guard waits a moment after Redis came up; what follows takes longer than that.
+            qredis.begin_memory()
         for index, name in enumerate(pending, 1):
             with tenancy.use(tenancy.platform("migrate")), audit.acting(audit.Actor("system:migrate")):
                 self._step(
