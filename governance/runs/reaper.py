@@ -16,6 +16,7 @@ from governance.runs import record
 from governance.runs.stream import DELTA, LOST_TEXT, Event, after, stored
 from qualisys import redis as qredis
 from qualisys.problems import Problem
+from qualisys.redis import RedisUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,14 @@ async def reap() -> int:
     flat = await qredis.client().run(scripts.ORPHANS, [LEASES], [AT_ONCE], deadline=2)
     ended = 0
     for run, payload in zip(flat[::2], flat[1::2], strict=True):
-        ended += await _end(run.decode(), orjson.loads(payload))
+        try:
+            ended += await _end(run.decode(), orjson.loads(payload))
+        except RedisUnavailable:
+            raise
+        except Exception as error:
+            # One that nobody can end must not keep all others from their end.
+            logger.error("run %s cannot be ended, its lease is dropped: %r", run.decode(), error)
+            await qredis.client().run(scripts.TAKE_BACK, (), [run], deadline=2)
     return ended
 
 
@@ -35,7 +43,7 @@ async def _end(run_id: str, start: dict[str, Any]) -> bool:
     rows = await qredis.client().call("XRANGE", events_key(run_id), "-", "+", deadline=2)
     position, text = _told([stored(entry, fields) for entry, fields in rows])
     began = datetime.fromisoformat(start["created_at"])
-    granted = start.pop("granted")
+    granted = start.pop("granted", None) or _granted_before(start)
     start["cost_micros"] = granted["cost_micros"]
     detail = "The process that executed this run died. What it had written so far is kept; run it again."
     end = record.End(
@@ -65,6 +73,13 @@ async def _end(run_id: str, start: dict[str, Any]) -> bool:
     if settled.ended:
         logger.warning("run %s was ended in place of its process", run_id)
     return settled.ended
+
+
+def _granted_before(start: dict[str, Any]) -> dict[str, int]:
+    """Return what a run was granted by a process that was older than grants."""
+    output = int(start["reserve_tokens"])
+    start.setdefault("fallback_from", "")
+    return {"tokens": len(start["input"].encode()) // 3 + output, "output_tokens": output, "cost_micros": 0}
 
 
 def _told(events: list[Event]) -> tuple[int, str]:

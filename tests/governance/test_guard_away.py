@@ -146,7 +146,7 @@ def test_health_pages__guard_frozen__say_that_nothing_is_known(
 ) -> None:
     with console(portal) as owner, pages.as_role(portal, "acme", "owner") as client:
         assert client.get("/settings/health/").status_code == 200
-        with frozen(valkey, 6):
+        with frozen(valkey, 10):
             ours, usage, theirs = (
                 client.get("/settings/health/"),
                 client.get("/settings/usage/"),

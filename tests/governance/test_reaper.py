@@ -66,3 +66,16 @@ def test_reap__lease_without_a_run__is_forgotten(portal: Portal) -> None:
     client = qredis.sync_client()
     client.zadd(LEASES, {"01a1f87b-a436-7a8b-a961-43ebcc561166": 1})
     wait_for(lambda: client.zscore(LEASES, "01a1f87b-a436-7a8b-a961-43ebcc561166") is None, 5)
+
+
+def test_reap__a_lease_that_nobody_can_read__holds_up_no_other(portal: Portal, tenants: Tenants) -> None:
+    """What an orphan left behind may be of another release, or damaged: its lease is dropped, the others end."""
+    portal.web()
+    client, broken = qredis.sync_client(), "00000000-0000-7000-8000-00000000dead"
+    client.hset(lease_key(broken), mapping={"payload": "{}", "process": "gone", "tenant": "t", "agent": "a"})
+    client.hset(
+        lease_key(broken), mapping={"tokens": 1, "cost": 0, "day": "2026-01-01", "own": "", "model": ""}
+    )
+    client.zadd(LEASES, {broken: 1})
+    wait_for(lambda: not client.exists(lease_key(broken)), 10, "the broken lease to be dropped")
+    assert client.zscore(LEASES, broken) is None

@@ -20,11 +20,15 @@ pytestmark = pytest.mark.usefixtures("database")
 Tenants = dict[str, tenancy.Tenant]
 
 OWN = {"Profile", "Security", "Sessions"}
-MANAGED = {"Agents", "Limits", "Usage", "Members", "API keys"}
-LISTED = {"owner": OWN | MANAGED | {"Sign-in"}, "admin": OWN | MANAGED, "qa_automation": OWN | {"Usage"}}
+MANAGED = {"Agents", "Limits", "Health", "Usage", "Members", "API keys"}
+LISTED = {
+    "owner": OWN | MANAGED | {"Sign-in"},
+    "admin": OWN | MANAGED,
+    "qa_automation": OWN | {"Health", "Usage"},
+}
 PATHS = {
     "Profile": "profile/", "Security": "security/", "Sessions": "sessions/", "Agents": "agents/",
-    "Usage": "usage/", "Limits": "limits/", "Members": "members/",
+    "Usage": "usage/", "Limits": "limits/", "Health": "health/", "Members": "members/",
     "API keys": "keys/", "Sign-in": "sign-in/",
 }  # fmt: skip
 
