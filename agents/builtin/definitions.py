@@ -21,7 +21,8 @@ RUNNING: frozenset[Access] = frozenset({"full", "run"})
 class BuiltinAgent:
     """A built-in agent with its prompt and schema.
 
-    `max_tokens_per_invocation` caps the tokens of one answer; 16,000 is what gpt-4o can give at most.
+    `max_tokens_per_invocation` caps the tokens of one run, input and answer. Prompt and schema have up to 30 kB, so the
+    answer gets half of it: 16,000, about what gpt-4o can give at most.
     `access` says what a role may do with it; a role that is absent does not see the agent.
     `required_roles` are the roles that may invoke it: those of the specification and those `access` lets run.
     """
@@ -42,7 +43,7 @@ class BuiltinAgent:
     type: Literal["builtin"] = "builtin"
     llm_provider: str = "openai"
     llm_model: str = "gpt-4o"
-    max_tokens_per_invocation: int = 16_000
+    max_tokens_per_invocation: int = 32_000
 
 
 def _agent(

@@ -126,7 +126,7 @@ def _openai(target: Target, agent: BuiltinAgent, message: str) -> Call:
     described = {"name": agent.agent_id, "schema": agent.output_schema, "strict": False}
     body = {
         "model": target.model or agent.llm_model,
-        "max_tokens": agent.max_tokens_per_invocation,
+        "max_tokens": agent.max_tokens_per_invocation // 2,
         "messages": [
             {"role": "system", "content": agent.system_prompt},
             {"role": "user", "content": message},
@@ -141,7 +141,7 @@ def _anthropic(target: Target, agent: BuiltinAgent, message: str) -> Call:
     tool = {"name": agent.agent_id, "description": agent.description, "input_schema": agent.output_schema}
     body = {
         "model": target.model,
-        "max_tokens": agent.max_tokens_per_invocation,
+        "max_tokens": agent.max_tokens_per_invocation // 2,
         "system": agent.system_prompt,
         "messages": [{"role": "user", "content": message}],
         "tools": [tool],
