@@ -105,7 +105,7 @@ def test_limits__of_the_whole_and_of_an_agent__are_set_and_shown(
     assert 'value="12.50"' in page
     assert "Tokens a day: 50,000 tokens" in page
     assert "1 of yours" in page
-    assert "Your platform gives 1,600,000 tokens." in owner.get("/settings/limits/baconsultant/").text
+    assert "Your platform gives 3,200,000 tokens." in owner.get("/settings/limits/baconsultant/").text
     assert send(owner, "/settings/limits/", revision="1").status_code == 302
     found = row(tenants)
     assert found is not None
