@@ -31,6 +31,10 @@ MEMORY_GRACE = 1.5
 STALLED = 1.0
 
 
+#: What a server answers that is there and cannot work: it loads its data, or it is a replica now.
+AWAY = ("LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN")
+
+
 class RedisUnavailable(Exception):  # noqa: N818
     """Redis is dead, frozen or unreachable; what needs it fails closed."""
 
@@ -78,7 +82,9 @@ class _Connection(asyncio.Protocol):
             if future.done():
                 continue
             if isinstance(reply, hiredis.ReplyError):
-                future.set_exception(redis.ResponseError(str(reply)))
+                said = str(reply)
+                away = said.startswith(AWAY)
+                future.set_exception(RedisUnavailable(said) if away else redis.ResponseError(said))
             else:
                 future.set_result(reply)
 

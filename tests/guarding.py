@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from agents.guard.plan import Candidate, Plan, Price
@@ -62,6 +62,15 @@ def limit(agent_id: str | None = None, tenant: tenancy.Tenant | None = None, **n
             agent_id=agent_id,
             tenant_id=tenant.id if tenant else None,
         )
+
+
+def sweep() -> None:
+    """Take entries out of the spool that no run is behind."""
+    client = qredis.sync_client()
+    entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", client.xrange("spool"))
+    for key, fields in entries:
+        if fields == {b"entry": b"{}"}:
+            client.xdel("spool", key)
 
 
 def contend(module: str, processes: int, **told: Any) -> list[dict[str, Any]]:

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import orjson
 import pytest
 
-from agents.guard import Grant, Lease, Plan, Settlement, Unseeded, admit, restore, scripts, settle
-from agents.guard.admission import Admitted
+from agents.guard import (
+    Grant,
+    Lease,
+    Plan,
+    Settlement,
+    Unseeded,
+    admit,
+    restore,
+    scripts,
+    seeding,
+    settle,
+)
+from agents.guard.admission import SPOOL, Admitted
 from qualisys import redis as qredis
 from tests import guarding
 
 GRANT = Grant(tokens=100, output_tokens=60, cost_micros=7)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """These runs are nobody's: what they spool is taken away again."""
+    yield
+    guarding.sweep()
 
 
 def forgotten() -> Plan:
@@ -108,3 +127,11 @@ async def test_seed__of_another_memory__is_refused() -> None:
     plan = forgotten()
     args: list[str | bytes] = [str(plan.tenant_id), "another:1", b"[]", b"[]"]
     assert await qredis.client().run(scripts.SEED, (), args) == 0
+
+
+async def test_spooled__an_entry_that_nobody_can_read__is_passed_over() -> None:
+    """The relay will set it aside; until then it must not keep tenants from their counters."""
+    client = qredis.client()
+    key = await client.call("XADD", SPOOL, "*", "entry", b"{}")
+    assert await seeding.spooled(uuid4()) == {}
+    await client.call("XDEL", SPOOL, key)

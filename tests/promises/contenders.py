@@ -1,7 +1,7 @@
 """A process that contends for the guard: `python -m tests.promises.contenders '{"do": ...}'` prints what it got.
 
-`reserve` asks for budget as often and as fast as it can, `probe` for every trial's half-open circuit; `naive_...` do
-the same in the steps that lose races.
+`reserve` asks for budget as often and as fast as it can, `probe` for every trial's half-open circuit: first the guard,
+then in the naive steps that lose races.
 """
 
 from __future__ import annotations
@@ -55,18 +55,18 @@ async def naive_probe(plan: Plan) -> bool:
     return True
 
 
-async def reserve(told: dict[str, Any]) -> int:
+async def reserve(told: dict[str, Any], *, naive: bool) -> int:
     plan = guarding.plan(tenant_id=UUID(told["tenant"]), tenant={"daily_tokens": told["limit"]})
-    one = naive_reserve if told["naive"] else admitted
+    one = naive_reserve if naive else admitted
     got = 0
     for _ in range(told["times"] // 250):
         got += sum(await asyncio.gather(*(one(plan, told["tokens"]) for _ in range(250))))
     return got
 
 
-async def probe(told: dict[str, Any]) -> list[int]:
-    one = naive_probe if told["naive"] else admitted
-    tenant = UUID(told["tenant"])
+async def probe(told: dict[str, Any], *, naive: bool) -> list[int]:
+    one = naive_probe if naive else admitted
+    tenant = UUID(told["naive_tenant" if naive else "tenant"])
     got = []
     for trial in range(told["trials"]):
         plan = guarding.plan(tenant_id=tenant, agent_id=f"trial-{trial}", customized=True)
@@ -76,7 +76,8 @@ async def probe(told: dict[str, Any]) -> list[int]:
 
 async def main(told: dict[str, Any]) -> dict[str, Any]:
     try:
-        return {"got": await {"reserve": reserve, "probe": probe}[told["do"]](told)}
+        do = {"reserve": reserve, "probe": probe}[told["do"]]
+        return {"guard": await do(told, naive=False), "naive": await do(told, naive=True)}
     finally:
         await qredis.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
@@ -18,30 +18,28 @@ TIMES = 2_500 if FULL else 250
 LIMIT = PROCESSES * TIMES * TOKENS * 3 // 10 + TOKENS // 2
 
 
-def granted(tenant: UUID, *, naive: bool) -> int:
-    """Return the tokens that all processes were granted together."""
-    told = {
-        "do": "reserve",
-        "tenant": tenant,
-        "limit": LIMIT,
-        "times": TIMES,
-        "tokens": TOKENS,
-        "naive": naive,
-    }
-    found = guarding.contend("tests.promises.contenders", PROCESSES, **told)
-    return sum(int(each["got"]) for each in found) * TOKENS
-
-
-def test_reservations__from_four_processes_at_once__fill_the_budget_and_never_more() -> None:
-    """P09: the guard grants as much as fits, counts exactly that, and not a token more."""
+@pytest.fixture(scope="module")
+def granted() -> dict[str, int]:
+    """The tokens that all processes were granted together, by the guard and in the naive way."""
     tenant = uuid4()
-    total = granted(tenant, naive=False)
-    assert total == LIMIT // TOKENS * TOKENS
-    client = qredis.sync_client()
-    (key,) = client.scan_iter(f"token_budget:{tenant}:20??-??-??", count=10_000)
-    assert int(client.get(key) or 0) == total
+    told = {"do": "reserve", "tenant": tenant, "limit": LIMIT, "times": TIMES, "tokens": TOKENS}
+    found = guarding.contend("tests.promises.contenders", PROCESSES, **told)
+    counters = list(qredis.sync_client().scan_iter(f"token_budget:{tenant}:20??-??-??", count=10_000))
+    counted = int(qredis.sync_client().get(counters[0]) or 0)
+    return {
+        "guard": sum(int(each["guard"]) for each in found) * TOKENS,
+        "naive": sum(int(each["naive"]) for each in found) * TOKENS,
+        "counted": counted,
+    }
 
 
-def test_reservations__checked_then_recorded__overspend() -> None:
+def test_reservations__from_four_processes_at_once__fill_the_budget_and_never_more(
+    granted: dict[str, int],
+) -> None:
+    """P09: the guard grants as much as fits, counts exactly that, and not a token more."""
+    assert granted["guard"] == granted["counted"] == LIMIT // TOKENS * TOKENS
+
+
+def test_reservations__checked_then_recorded__overspend(granted: dict[str, int]) -> None:
     """P09: the same contenders find the race in the obvious way of doing it."""
-    assert granted(uuid4(), naive=True) > LIMIT
+    assert granted["naive"] > LIMIT

@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections import Counter
+from datetime import timedelta
 from typing import cast
 
 import pytest
@@ -45,8 +46,12 @@ def asked(portal: Portal, agent_id: str) -> str | None:
     return str(answer.json()["run_id"]) if answer.status_code == 202 else None
 
 
-def test_p31_jobs__worker_and_broker_killed__one_effect_each(portal: Portal, tenants: Tenants) -> None:
+def test_p31_jobs__worker_and_broker_killed__one_effect_each(
+    portal: Portal, tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """P31: every job that was accepted ends once, with one row, whatever died meanwhile."""
+    if not FULL:
+        monkeypatch.setattr(background, "LOST", timedelta(seconds=10))
     tenant, agent = tenants["spare_0"], portal.scripted("chunks=5,interval=20")
     chance = random.Random(31)
     accepted: list[str] = []

@@ -91,6 +91,15 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/runs/{run_id}/cancel"): {},
 }
 
+
+def of_each_shape() -> list[tuple[str, str]]:
+    """The routes that take a body of another shape than those before them."""
+    shapes: dict[frozenset[str], tuple[str, str]] = {}
+    for route, body in BODIES.items():
+        shapes.setdefault(frozenset(body), route)
+    return list(shapes.values())
+
+
 TYPES = ["application/json", "multipart/form-data"]
 if FULL:
     TYPES += [
@@ -177,7 +186,7 @@ def mutants(body: Any) -> Iterator[tuple[str, str]]:
                 yield f"{name}: {what}", json.dumps(place).replace(f'"{slot}"', value)
 
 
-@pytest.mark.parametrize("route", BODIES, ids=" ".join)
+@pytest.mark.parametrize("route", BODIES if FULL else of_each_shape(), ids=" ".join)
 def test_value__hostile_in_any_field__refused_or_stored(
     portal: Portal, client: httpx.Client, agent: str, route: tuple[str, str]
 ) -> None:
