@@ -23,6 +23,9 @@ agents = Router(tags=["agents"])
 spending = Router(tags=["usage"])
 administration = Router(tags=["administration"])
 
+#: The body of a reset may be left out.
+NOTHING_SAID = ResetIn()
+
 
 @agents.get(
     "/{agent_id}/circuit-breaker",
@@ -52,19 +55,18 @@ async def get_spending(request: HttpRequest) -> dict[str, Any]:
     response={200: ResetOut, **REFUSALS},
     auth=Requires(circuits.RESET, where="platform"),
 )
-async def reset_breaker(request: HttpRequest, agent_id: str, body: ResetIn | None = None) -> dict[str, Any]:
+async def reset_breaker(request: HttpRequest, agent_id: str, body: ResetIn = NOTHING_SAID) -> dict[str, Any]:
     """Close every circuit that refuses an agent; of one tenant alone where you name it."""
-    asked = body or ResetIn()
-    tenant = await directory.by_id(asked.tenant) if asked.tenant else None
-    if asked.tenant and tenant is None:
-        raise Problem("not_found", f"There is no tenant '{asked.tenant}'.")
+    tenant = await directory.by_id(body.tenant) if body.tenant else None
+    if body.tenant and tenant is None:
+        raise Problem("not_found", f"There is no tenant '{body.tenant}'.")
     if await registry.find(agent_id) is None:
         raise agent_selectors.agent_not_found(agent_id)
     closed = await circuits.reset(
         actor=identity_of(request),
         agent_id=agent_id,
         tenant_id=tenant.id if tenant else None,
-        reason=asked.reason,
+        reason=body.reason,
     )
     return {
         "agent_id": agent_id,
