@@ -69,7 +69,9 @@ def test_bodies__all_have_an_example(described: dict[str, Any]) -> None:
         if "requestBody" in operation
     ]
     # A body that may be left out is one of two: itself or nothing.
-    bodies = {(shape.get("anyOf") or [shape])[0]["$ref"].rsplit("/", 1)[1] for shape in shapes}
+    bodies = {
+        (shape.get("anyOf") or shape.get("allOf") or [shape])[0]["$ref"].rsplit("/", 1)[1] for shape in shapes
+    }
     bare = {
         name
         for name in bodies
