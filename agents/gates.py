@@ -15,7 +15,7 @@ Stage = Literal["before_run", "after_run", "before_release"]
 class Gate(BaseModel):
     """One gate: who must agree, when, and under which condition it applies at all."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
     title: Annotated[str, StringConstraints(max_length=200)] = ""

@@ -39,7 +39,7 @@ class Conduct(BaseModel):
     breaker_window_seconds: Annotated[int, Field(ge=10, le=3600, strict=True)] | None = Field(
         default=None, title="Seconds in which they count"
     )
-    breaker_share: Annotated[float, Field(ge=0, le=1)] | None = Field(
+    breaker_share: Annotated[float, Field(ge=0, le=1, strict=True)] | None = Field(
         default=None, title="Least share of the runs (0 to 1)"
     )
     breaker_cooldown_seconds: _Seconds | None = Field(

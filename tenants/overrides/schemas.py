@@ -38,7 +38,7 @@ class RestoreIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    revision: int = Field(ge=1, examples=[3])
+    revision: int = Field(ge=1, examples=[3], strict=True)
     reason: str = Field(default="", max_length=1000)
 
 

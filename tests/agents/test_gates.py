@@ -19,7 +19,8 @@ GOOD: dict[str, Any] = {"name": "quality-review", "approvers": ["pm_csm"]}
         {"name": ""}, {"name": "Review"}, {"name": "a_b"}, {"name": "x" * 101}, {"title": "x" * 201},
         {"stage": "never"},
         {"approvers": []}, {"approvers": ["boss"]}, {"approvers": "dev"}, {"required": 0}, {"required": 11},
-        {"sla_hours": 0}, {"sla_hours": 24 * 90 + 1}, {"condition": "x" * 1001}, {"mandatory": "perhaps"}, {"more": 1},
+        {"sla_hours": 0}, {"sla_hours": 24 * 90 + 1}, {"condition": "x" * 1001},
+        {"mandatory": "yes"}, {"required": True}, {"more": 1},
     ],
 )  # fmt: skip
 def test_gate__out_of_bounds__refused(change: dict[str, Any]) -> None:

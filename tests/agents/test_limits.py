@@ -117,8 +117,8 @@ def test_conduct__a_zero_share_is_a_number__and_the_nearest_row_holds() -> None:
     [
         {"daily_tokens": 0}, {"daily_tokens": -1}, {"daily_tokens": True}, {"daily_tokens": 1.5},
         {"daily_tokens": 10**16}, {"daily_cost": -1}, {"daily_cost": "1.00001"}, {"daily_cost": "NaN"},
-        {"runs_per_minute": 0}, {"gap_seconds": 3601}, {"breaker_share": 1.1}, {"breaker_window_seconds": 9},
-        {"guard_percentage": 101}, {"tokens": 5},
+        {"daily_cost": True}, {"runs_per_minute": 0}, {"gap_seconds": 3601}, {"breaker_share": 1.1},
+        {"breaker_share": False}, {"breaker_window_seconds": 9}, {"guard_percentage": 101}, {"tokens": 5},
     ],
     ids=str,
 )  # fmt: skip
