@@ -65,6 +65,8 @@ DATABASES: dict[str, dict[str, Any]] = {
         **_database,
         "OPTIONS": _options,
         "DISABLE_SERVER_SIDE_CURSORS": True,
+        # A restarted database leaves dead connections in the pool: each would fail the request that gets it.
+        "CONN_HEALTH_CHECKS": True,
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

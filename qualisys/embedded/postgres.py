@@ -32,8 +32,7 @@ SETTINGS = {
 }
 #: For tests: the data survives a killed process, but not a crash of the machine.
 FAST = {
-    "fsync": "off",
-    "synchronous_commit": "off",
+    "fsync": "off",  # but commits wait until they left the process: without that a killed one loses them
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
