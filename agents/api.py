@@ -11,17 +11,12 @@ from ninja import Router, Status
 from agents import services
 from agents.models import ModelPrice, ModelStop
 from agents.schemas import PricesIn, PricesOut, StopIn, StopOut
-from qualisys.access import Actor, Requires
+from qualisys.access import Requires, actor_of
 from qualisys.database.threads import in_thread
 from qualisys.schemas import REFUSALS, Page
 
 prices = Router(tags=["administration"])
 stops = Router(tags=["administration"])
-
-
-def _actor(request: HttpRequest) -> Actor:
-    actor: Actor = request.identity  # type: ignore[attr-defined]
-    return actor
 
 
 @prices.get(
@@ -41,7 +36,7 @@ async def put_prices(request: HttpRequest, response: HttpResponse, body: PricesI
     """Replace the price table; runs that start a second later count by it."""
     rows = await in_thread(
         services.set_prices,
-        actor=_actor(request),
+        actor=actor_of(request),
         prices=body.items,
         reason=body.reason,
         match=request.headers.get("If-Match"),
@@ -64,7 +59,7 @@ async def stop(request: HttpRequest, body: StopIn) -> Status[Any]:
     """Stop a provider or one of its models: within a second no run calls it any more."""
     row = await in_thread(
         services.stop_model,
-        actor=_actor(request),
+        actor=actor_of(request),
         provider=body.provider,
         model=body.model,
         reason=body.reason,
@@ -77,7 +72,7 @@ async def stop(request: HttpRequest, body: StopIn) -> Status[Any]:
 )
 async def resume(request: HttpRequest, stop_id: UUID, reason: str = "") -> Status[None]:
     """End a stop: within a second runs may call the provider or model again."""
-    await in_thread(services.resume_model, actor=_actor(request), stop_id=stop_id, reason=reason[:1000])
+    await in_thread(services.resume_model, actor=actor_of(request), stop_id=stop_id, reason=reason[:1000])
     return Status(204, None)
 
 

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from agents import providers, services
+from agents import services
+from agents.forms import OfModelForm
 from agents.models import ModelOffer
 from qualisys.cells import code, column, moment, state
-from qualisys.console import ServiceAdmin, ServiceModelForm, Step, act
+from qualisys.console import ServiceAdmin, Step, act
 
 
-class ModelOfferForm(ServiceModelForm):
+class ModelOfferForm(OfModelForm):
     """A model of a provider."""
-
-    provider = forms.ChoiceField(
-        choices=[(name, name) for name in providers.known()], widget=UnfoldAdminSelectWidget()
-    )
-    model = forms.CharField(
-        max_length=100,
-        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "gpt-4o-mini"}),
-        help_text="Exactly as the provider calls it.",
-    )
 
     class Meta:
         """What an offer is."""

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.safestring import SafeString
 from pydantic import ValidationError as Invalid
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from agents import providers, services
+from agents import services
 from agents.definitions import as_problem
+from agents.forms import OfModelForm
 from agents.models import ModelPrice
 from agents.prices import Listed
 from qualisys.cells import code, column, moment
-from qualisys.console import ServiceAdmin, ServiceModelForm, Step, act
+from qualisys.console import ServiceAdmin, Step, act
 from qualisys.problems import Problem
 
 
-class PriceForm(ServiceModelForm):
+class PriceForm(OfModelForm):
     """A line of the price table."""
-
-    provider = forms.ChoiceField(
-        choices=[(name, name) for name in providers.known()], widget=UnfoldAdminSelectWidget()
-    )
-    model = forms.CharField(
-        max_length=100,
-        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "gpt-4o-mini"}),
-        help_text="Exactly as the provider calls it.",
-    )
 
     class Meta:
         """What a price is."""

@@ -10,24 +10,21 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.safestring import SafeString
 from unfold.widgets import (
-    UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanWidget,
 )
 
-from agents import providers, services
+from agents import services
+from agents.forms import OfModelForm
 from agents.models import ModelStop
 from qualisys.cells import code, column, moment, state
-from qualisys.console import ServiceAdmin, ServiceModelForm, Step, act
+from qualisys.console import ServiceAdmin, Step, act
 
 
-class StopForm(ServiceModelForm):
+class StopForm(OfModelForm):
     """What is stopped, why, and that it is meant."""
 
-    provider = forms.ChoiceField(
-        choices=[(name, name) for name in providers.known()], widget=UnfoldAdminSelectWidget()
-    )
     model = forms.CharField(
         max_length=100, required=False, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "gpt-4o-mini"}),
         help_text="Exactly as the provider calls it. Empty: all of the provider's models.",

@@ -26,6 +26,19 @@ from qualisys.problems import Problem
 _EDITABLE = tuple(name for name in definitions.Definition.model_fields if name not in ("type", "enabled"))
 
 
+class OfModelForm(ServiceModelForm):
+    """What is said of one model of a provider."""
+
+    provider = forms.ChoiceField(
+        choices=[(name, name) for name in providers.known()], widget=UnfoldAdminSelectWidget()
+    )
+    model = forms.CharField(
+        max_length=100,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "gpt-4o-mini"}),
+        help_text="Exactly as the provider calls it.",
+    )
+
+
 class JsonField(forms.JSONField):
     """JSON as people can read it, in a text area."""
 

@@ -11,19 +11,20 @@ from uuid import UUID
 
 import orjson
 from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router, Status
+from ninja import Query, Router
 
 from agents import selectors as agent_selectors
-from governance.runs import background, selectors, told, watch
-from governance.runs.execution import Execution, executions
+from governance.runs import background, selectors, told
+from governance.runs.api import SSE, join_run, position_of
+from governance.runs.execution import Execution
 from governance.runs.orchestrator import start
-from governance.runs.replay import UNDER_WAY, replay
+from governance.runs.replay import UNDER_WAY, events_of
 from governance.runs.request import RunRequest, prepare
 from governance.runs.sse import EventStream
 from governance.runs.stream import Event, follow
-from governance.schemas import AgentCard, AgentDetail, ConversationOut, MetricsOut, RunIn, RunOut, TrialIn
+from governance.schemas import AgentCard, AgentDetail, MetricsOut, RunIn, RunOut, TrialIn
 from qualisys import tenancy
-from qualisys.access import Requires, check
+from qualisys.access import Requires
 from qualisys.database.threads import in_thread
 from qualisys.problems import Problem, invalid
 from qualisys.schemas import REFUSALS, Page
@@ -35,8 +36,6 @@ from tenants.overrides.merge import Override
 from tenants.overrides.wishes import Wishes
 
 agents = Router(tags=["agents"])
-runs = Router(tags=["runs"])
-conversations = Router(tags=["runs"])
 #: Beside the configuration's own routes, because runs are made here.
 trials = Router(tags=["configuration"])
 
@@ -44,29 +43,6 @@ trials = Router(tags=["configuration"])
 MAX_WAIT = 120
 
 _WAIT = re.compile(r"\bwait=(\d{1,4})\b")
-
-#: How a stream looks in the API's description.
-_SSE = {
-    "responses": {
-        200: {
-            "description": "The run's events: run.started, delta, tool, usage, run.completed or run.failed.",
-            "content": {
-                "text/event-stream": {
-                    "schema": {
-                        "type": "object",
-                        "description": "One event; `data` is JSON.",
-                        "properties": {
-                            "id": {"type": "string"},
-                            "event": {"type": "string"},
-                            "data": {"type": "string"},
-                        },
-                    },
-                    "example": 'id: 01a1f87b-a436-7a8b-a961-43ebcc561166-6\nevent: delta\ndata: {"text":"Hello"}\n\n',
-                }
-            },
-        }
-    }
-}
 
 
 @agents.get(
@@ -191,14 +167,14 @@ async def _watched(request: HttpRequest, execution: Execution, wait: int) -> Non
 @agents.post(
     "/{agent_id}/stream",
     response={200: None, **REFUSALS},
-    openapi_extra=_SSE,
+    openapi_extra=SSE,
     auth=Requires("governance.add_run", where="tenant"),
 )
 async def stream_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpResponse:
     """Run an agent and follow it as server-sent events."""
     identity = identity_of(request)
     if (joined := getattr(request, "continued_run", None)) is not None:
-        return await _stream(identity, joined, 0)
+        return await join_run(identity, joined, 0)
     execution = await start(identity, agent_id, await _request(identity, agent_id, body), mode="stream")
     return _followed(execution, identity)
 
@@ -206,7 +182,7 @@ async def stream_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpRe
 @trials.post(
     "/{agent_id}/config/trial",
     response={200: None, **REFUSALS},
-    openapi_extra=_SSE,
+    openapi_extra=SSE,
     auth=Requires("tenants.change_tenantagentconfig", where="tenant"),
 )
 async def try_config(request: HttpRequest, agent_id: str, body: TrialIn) -> HttpResponse:
@@ -224,15 +200,10 @@ def _check_draft(tenant: tenancy.Tenant, agent_id: str, wishes: Wishes) -> None:
     check_wishes(tenant, overrides.enabled_agent(agent_id), wishes)
 
 
-async def _stream(identity: Identity, run_id: UUID, position: int) -> EventStream:
-    await selectors.get_run(identity, run_id)
-    return EventStream(run_id, events_of(identity, run_id, position), identity)
-
-
 @agents.get(
     "/{agent_id}/stream",
     response={200: None, 204: None, **REFUSALS},
-    openapi_extra=_SSE,
+    openapi_extra=SSE,
     auth=Requires("governance.add_run", where="tenant"),
 )
 async def stream_for_event_source(
@@ -244,7 +215,7 @@ async def stream_for_event_source(
     """Run an agent from an EventSource; a reconnect attaches to the run it began, and never starts another."""
     identity = identity_of(request)
     if last := request.headers.get("Last-Event-ID"):
-        run_id, position = _position(last)
+        run_id, position = position_of(last)
         run = await selectors.get_run(identity, run_id)
         events = events_of(identity, run_id, position)
         if run["status"] not in UNDER_WAY:
@@ -262,96 +233,3 @@ async def stream_for_event_source(
 async def _each(events: list[Event]) -> AsyncIterator[Event]:
     for event in events:
         yield event
-
-
-def _position(last_event_id: str) -> tuple[UUID, int]:
-    run_id, _, position = last_event_id.rpartition("-")
-    try:
-        return UUID(run_id), min(max(int(position), 0), 1 << 53)
-    except ValueError as error:
-        raise invalid(
-            "Last-Event-ID", "format", "Send the id of the last event you have seen, unchanged."
-        ) from error
-
-
-def events_of(identity: Identity, run_id: UUID, position: int) -> AsyncIterator[Event]:
-    """Return a run's events behind `position`, wherever it is executed or remembered."""
-    execution = executions.get(run_id)
-    if execution is not None:
-        return follow(execution.log, position)
-
-    async def look() -> dict[str, Any]:
-        # A stream is written outside the request's context.
-        assert identity.tenant is not None
-        with tenancy.use(identity.tenant):
-            return await selectors.get_run(identity, run_id)
-
-    return replay(run_id, position, look)
-
-
-@runs.get("", response={200: Page[RunOut], **REFUSALS}, auth=Requires("governance.view_run", where="tenant"))
-async def list_runs(
-    request: HttpRequest,
-    agent_id: str = "",
-    status: str = "",
-    who: str = "",
-    q: str = "",
-    cursor: str | None = None,
-    limit: int | None = None,
-) -> dict[str, Any]:
-    """List the runs you may see, newest first; `who` is a person's id, `q` words of the request.
-
-    `status` is a run's status, or `refused` for those of the failed ones that the guard refused.
-    """
-    filters = selectors.filters_of(agent_id=agent_id, status=status, who=who, text=q)
-    return await selectors.list_runs(identity_of(request), filters=filters, cursor=cursor, limit=limit)
-
-
-@runs.get(
-    "/{run_id}", response={200: RunOut, **REFUSALS}, auth=Requires("governance.view_run", where="tenant")
-)
-async def get_run(request: HttpRequest, run_id: UUID) -> dict[str, Any]:
-    """Show one run."""
-    return await selectors.get_run(identity_of(request), run_id)
-
-
-@runs.get(
-    "/{run_id}/stream",
-    response={200: None, **REFUSALS},
-    openapi_extra=_SSE,
-    auth=Requires("governance.view_run", where="tenant"),
-)
-async def attach(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    """Follow a run from its start or from `Last-Event-ID`; a finished one is replayed."""
-    position = 0
-    if last := request.headers.get("Last-Event-ID"):
-        of, position = _position(last)
-        if of != run_id:
-            raise invalid("Last-Event-ID", "run", "This id belongs to another run.")
-    return await _stream(identity_of(request), run_id, position)
-
-
-@runs.post(
-    "/{run_id}/cancel",
-    response={202: RunOut, **REFUSALS},
-    auth=Requires("governance.add_run", where="tenant"),
-)
-async def cancel_run(request: HttpRequest, run_id: UUID) -> Status[Any]:
-    """Ask a run to stop; your own, or any as an administrator."""
-    identity = identity_of(request)
-    run = await selectors.get_run(identity, run_id)
-    if run["user_id"] != str(identity.user_id):
-        check(identity, "governance.change_run")
-    if not await watch.cancel(run_id) and not await background.withdraw(run_id):
-        raise Problem("conflict", "The run has ended already.")
-    return Status(202, run)
-
-
-@conversations.get(
-    "/{conversation_id}",
-    response={200: ConversationOut, **REFUSALS},
-    auth=Requires("governance.view_run", where="tenant"),
-)
-async def get_conversation(request: HttpRequest, conversation_id: UUID) -> dict[str, Any]:
-    """Show a conversation with its runs."""
-    return await selectors.get_conversation(identity_of(request), conversation_id)

@@ -14,9 +14,9 @@ from django.http.request import split_domain_port
 from pydantic import ValidationError
 
 from agents.definitions import as_problem
-from governance.api import events_of
 from governance.runs import selectors
 from governance.runs.orchestrator import start
+from governance.runs.replay import events_of
 from governance.runs.request import prepare
 from governance.runs.sse import RECHECK
 from governance.runs.stream import Event, follow

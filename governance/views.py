@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,14 +17,12 @@ from django.views.decorators.http import require_safe
 
 from governance import api
 from governance import usage as figures
-from governance.exports import spreadsheet, word
+from governance.exports import attachment, spreadsheet
 from governance.health import page as health_page
-from governance.health import refusals
 from governance.health.budget import amount
-from governance.models import Run
-from governance.rendering import markdown
-from governance.runs import selectors, told
+from governance.runs import selectors
 from governance.runs.selectors import Filters
+from governance.runs.views import dressed, is_own
 from governance.sparks import sparks
 from qualisys import tenancy
 from qualisys.access import check
@@ -33,7 +31,6 @@ from qualisys.problems import Problem
 from qualisys.roles import LABELS
 from tenants import discovery
 from tenants.identity import Identity, identity_of
-from tenants.models import User
 from tenants.pages import shell
 
 DEMO_FOLDER: Final = Path(settings.BASE_DIR) / "docs" / "demo"
@@ -47,8 +44,8 @@ DEMO_DOCUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "performanceagent": ("load-profile.md",),
     "dbconsultant": ("migration.sql", "database-checks.md"),
 }
-#: Runs on the start page, and rows on a page of the list.
-LATEST, PAGE = 5, 30
+#: Runs on the start page.
+LATEST = 5
 
 
 @login_required
@@ -67,7 +64,7 @@ def agents(request: HttpRequest) -> HttpResponse:
     latest: list[dict[str, Any]] = []
     if identity.has_perm("governance.view_run"):
         page = async_to_sync(selectors.list_runs)(identity, filters=Filters(), cursor=None, limit=LATEST)
-        latest = _dressed(page["items"][:LATEST], cards)
+        latest = dressed(page["items"][:LATEST], cards)
     context = {
         "cards": cards,
         "q": wanted,
@@ -116,7 +113,7 @@ def agent(request: HttpRequest, agent_id: str) -> HttpResponse:
         "others": others,
         "gates": gates,
         "thread": thread,
-        "continues": thread[-1]["conversation_id"] if thread and _is_own(identity, thread[-1]) else "",
+        "continues": thread[-1]["conversation_id"] if thread and is_own(identity, thread[-1]) else "",
         "prefill": again[-1]["input"] if again else "",
         "left_out": again[-1]["documents"] if again else [],
         "demo_documents": DEMO_DOCUMENTS.get(agent_id, ()) if settings.DEMO_MODEL_URL else (),
@@ -139,98 +136,6 @@ async def _thread(identity: Identity, agent_id: str, run_id: str) -> list[dict[s
     except Problem:
         return [last]  # its first run is still under way
     return [*(run for run in conversation["runs"] if run["run_id"] < last["run_id"]), last]
-
-
-@login_required
-@require_safe
-def runs(request: HttpRequest) -> HttpResponse:
-    """List runs, newest first, filtered by `?agent=`, `?status=`, `?who=` (a person's id) and `?q=` (words)."""
-    identity = identity_of(request)
-    check(identity, "governance.view_run")
-    chosen = {
-        name: request.GET.get(name, "")[: selectors.MAX_FILTER] for name in ("agent", "status", "who", "q")
-    }
-    filters = selectors.filters_of(
-        agent_id=chosen["agent"], status=chosen["status"], who=chosen["who"], text=chosen["q"]
-    )
-    page = async_to_sync(selectors.list_runs)(
-        identity, filters=filters, cursor=request.GET.get("cursor"), limit=PAGE
-    )
-    cards = async_to_sync(discovery.discover)(identity)
-    items = _dressed(page["items"], cards)
-    context = {
-        "runs": items,
-        "next_cursor": page["next_cursor"],
-        "first_page": not request.GET.get("cursor"),
-        "under_way": any(item["status"] in ("queued", "running") for item in items),
-        "cards": cards,
-        "may_run": any(card["may_run"] for card in cards),
-        "people": _people(identity, filters.user_id),
-        "statuses": [*Run.Status.choices, (refusals.REFUSED, "Refused")],
-        "chosen": chosen,
-        "filtered": [name for name, value in chosen.items() if value],
-        "chosen_agent": next((card for card in cards if card["agent_id"] == chosen["agent"]), None),
-        "shows_usage": identity.has_perm("agents.view_executionlog"),
-    }
-    return render(request, "governance/runs.html", context)
-
-
-def _people(identity: Identity, chosen: UUID | None) -> list[tuple[str, str]]:
-    """Return whose runs a list can be narrowed to, as (id, name): oneself first, then by name.
-
-    Only people whose runs the identity may see: the list tells nobody who the members are.
-    """
-    seen = async_to_sync(selectors.people)(identity)
-    known = User.objects.in_bulk(seen - {identity.user_id})
-    others = sorted(
-        ((str(pk), str(person)) for pk, person in known.items()), key=lambda each: each[1].lower()
-    )
-    if chosen and chosen != identity.user_id and chosen not in known:
-        others.append((str(chosen), "Somebody else"))
-    return [(str(identity.user_id), "You"), *others]
-
-
-@login_required
-@require_safe
-def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    """Show one run, ended or under way."""
-    identity = identity_of(request)
-    check(identity, "governance.view_run")
-    found = async_to_sync(selectors.get_run)(identity, run_id)
-    cards = async_to_sync(discovery.discover)(identity)
-    ended = found["status"] not in ("queued", "running")
-    is_text = ended and found["structured_output"] is None and not found["output"].lstrip().startswith("{")
-    context = {
-        "run": _dressed([found], cards)[0],
-        "data": {**found, "refused": refusals.is_refused(found)},
-        "html": markdown(found["output"]) if is_text else "",
-        "may_run": any(card["agent_id"] == found["agent_id"] and card["may_run"] for card in cards),
-        "is_own": _is_own(identity, found),
-        "may_stop": _is_own(identity, found) or identity.has_perm("governance.change_run"),
-        "shows_told": identity.has_perm(told.PERM),
-    }
-    return render(request, "governance/run.html", context)
-
-
-@login_required
-@require_safe
-def run_told(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    """Show what the model was told in a run, as the piece that the run's page loads."""
-    found = async_to_sync(told.told)(identity_of(request), run_id)
-    return render(request, "governance/told.html", {"told": found})
-
-
-@login_required
-@require_safe
-def run_document(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    """Give the answer of an ended run as a Word document."""
-    identity = identity_of(request)
-    check(identity, "governance.view_run")
-    found = async_to_sync(selectors.get_run)(identity, run_id)
-    shown = _dressed([found], async_to_sync(discovery.discover)(identity))[0]
-    content = word.word_document(found, agent_name=shown["agent_name"], who=shown["who"])
-    name = f"{found['agent_id']}-{found['run_id'][-8:]}.docx"
-    return _download(content, word.CONTENT_TYPE, name)
 
 
 @login_required
@@ -262,22 +167,13 @@ def usage_file(request: HttpRequest) -> HttpResponse:
     """Give the same figures by day and agent as CSV."""
     shown = _usage(request)
     name = f"usage-{tenancy.tenant().schema}-{shown.first}-to-{shown.last}.csv"
-    return _download(spreadsheet.usage_csv(shown), "text/csv; charset=utf-8", name)
+    return attachment(spreadsheet.usage_csv(shown), "text/csv; charset=utf-8", name)
 
 
 def _usage(request: HttpRequest) -> figures.Usage:
     identity = identity_of(request)
     check(identity, "agents.view_executionlog")
     return figures.usage_of(identity, datetime.now(UTC).date())
-
-
-def _download(content: bytes, kind: str, name: str) -> HttpResponse:
-    headers = {
-        "Content-Type": kind,
-        "Content-Disposition": f'attachment; filename="{name}"',
-        "Cache-Control": "private, no-store",
-    }
-    return HttpResponse(content, headers=headers)
 
 
 @login_required
@@ -288,28 +184,3 @@ def demo_document(request: HttpRequest, name: str) -> HttpResponse:
         raise Problem("not_found", "There is no such demo document.")
     content = (DEMO_FOLDER / name).read_bytes()
     return HttpResponse(content, headers={"Content-Type": "text/plain; charset=utf-8"})
-
-
-def _is_own(identity: Identity, run: Mapping[str, Any]) -> bool:
-    return bool(run["user_id"] == str(identity.user_id))
-
-
-def _dressed(items: Iterable[Mapping[str, Any]], cards: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return runs with what a list shows beside them: the agent's name and icon, and who asked."""
-    known = {card["agent_id"]: card for card in cards}
-    items = list(items)
-    people = User.objects.in_bulk({UUID(item["user_id"]) for item in items})
-    dressed = []
-    for item in items:
-        card = known.get(item["agent_id"])
-        person = people.get(UUID(item["user_id"]))
-        dressed.append(
-            {
-                **item,
-                "agent_name": card["name"] if card else item["agent_id"],
-                "icon": icon_of(card["icon"]) if card else "default-agent",
-                "who": str(person) if person else "someone who left",
-                "refused": refusals.is_refused(item),
-            }
-        )
-    return dressed

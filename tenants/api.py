@@ -14,7 +14,7 @@ from qualisys.problems import Problem
 from qualisys.schemas import REFUSALS
 from tenants import directory
 from tenants.authentication import host_tenant
-from tenants.identity import Identity
+from tenants.identity import identity_of
 from tenants.schemas import RefreshIn, SignIn, TokenPair
 from tenants.signin import entry
 from tenants.tokens import Pair
@@ -47,8 +47,7 @@ async def refresh(request: HttpRequest, body: RefreshIn) -> dict[str, Any]:
 @auth.post("/logout", response={204: None, **REFUSALS}, auth=Requires(None))
 async def logout(request: HttpRequest) -> Status[None]:
     """End the session that the token belongs to."""
-    identity: Identity = request.identity  # type: ignore[attr-defined]
-    await in_thread(entry.end, identity)
+    await in_thread(entry.end, identity_of(request))
     return Status(204, None)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx2 import Client
 
 from qualisys import cache, tenancy
 from tests import embedded
@@ -73,6 +74,24 @@ def portal(demo: dict[str, Any], home: Path) -> Iterator[Portal]:
     """A running portal with its provider."""
     with running(demo, home) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def owner(portal: Portal, database: None) -> Iterator[Client]:
+    """A platform owner at the console."""
+    from tests.console import console
+
+    with console(portal) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def support(portal: Portal, database: None) -> Iterator[Client]:
+    """Somebody of platform support at the console."""
+    from tests.console import console
+
+    with console(portal, "platform_support") as client:
+        yield client
 
 
 @pytest.fixture(autouse=True)

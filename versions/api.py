@@ -13,7 +13,7 @@ from agents import services as agent_services
 from agents.definitions import Definition, Prompt
 from agents.models import AgentDefinition
 from qualisys import pagination
-from qualisys.access import Actor, Requires
+from qualisys.access import Requires, actor_of
 from qualisys.database.threads import in_thread
 from qualisys.problems import Problem, invalid
 from qualisys.schemas import REFUSALS, Page
@@ -21,11 +21,6 @@ from versions import selectors, services
 from versions.schemas import AgentChange, AgentIn, AgentOut, VersionChange, VersionIn, VersionOut
 
 router = Router(tags=["administration"])
-
-
-def _actor(request: HttpRequest) -> Actor:
-    actor: Actor = request.identity  # type: ignore[attr-defined]
-    return actor
 
 
 @router.get(
@@ -63,7 +58,7 @@ async def register_agent(request: HttpRequest, body: AgentIn) -> Status[Any]:
     prompt = Prompt(**body.model_dump(include=set(Prompt.model_fields)))
 
     def write() -> dict[str, Any]:
-        row = services.register_agent(actor=_actor(request), definition=definition, prompt=prompt)
+        row = services.register_agent(actor=actor_of(request), definition=definition, prompt=prompt)
         return selectors.show_agent(row)
 
     return Status(201, await in_thread(write))
@@ -111,7 +106,7 @@ async def update_agent(
                 if value not in (None, shown[name]):
                     hint = f"Create a version instead: POST /api/v1/admin/agents/{agent_id}/versions."
                     raise invalid(name, "immutable", hint)
-            row = agent_services.update_agent(actor=_actor(request), agent_id=agent_id, data=data)
+            row = agent_services.update_agent(actor=actor_of(request), agent_id=agent_id, data=data)
             return selectors.show_agent(row), selectors.etag(row)
 
     shown, tag = await in_thread(write)
@@ -128,7 +123,7 @@ async def disable_agent(request: HttpRequest, agent_id: str, reason: str = "") -
     """Turn the agent off everywhere within a second: the kill switch. Nothing is deleted."""
     await in_thread(
         agent_services.set_enabled,
-        actor=_actor(request),
+        actor=actor_of(request),
         agent_id=agent_id,
         enabled=False,
         reason=reason[:1000],
@@ -160,7 +155,7 @@ async def create_version(request: HttpRequest, agent_id: str, body: VersionIn) -
 
     def write() -> dict[str, Any]:
         row = services.create_version(
-            actor=_actor(request),
+            actor=actor_of(request),
             agent_id=agent_id,
             data={"system_prompt": body.system_prompt, "output_schema": body.output_schema},
             changelog=body.changelog,
@@ -184,7 +179,7 @@ async def update_version(
 
     def write() -> dict[str, Any]:
         row = services.update_version(
-            actor=_actor(request),
+            actor=actor_of(request),
             agent_id=agent_id,
             version=version,
             rollout_percentage=body.rollout_percentage,

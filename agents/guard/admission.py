@@ -141,15 +141,7 @@ async def admit(
     the Problem of the limit or circuit that refuses.
     """
     run = str(lease.run_id)
-    args: list[str | bytes | int] = [
-        run,
-        plan.seconds,
-        orjson.dumps(payload),
-        process,
-        plan.encoded,
-        grant.tokens,
-        grant.cost_micros,
-    ]
+    args = _held(run, plan, grant, process, payload)
     for topic, epoch in epochs.items():
         args += (topic, epoch)
     client = qredis.client()
@@ -168,6 +160,21 @@ async def admit(
     if said == b"unseeded":
         raise Unseeded
     raise refusal(plan, reply[1:])
+
+
+def _held(
+    run: str, plan: Plan, grant: Grant, process: str, payload: Mapping[str, object]
+) -> list[str | bytes | int]:
+    """Return what a lease is made of, as the scripts take it."""
+    return [
+        run,
+        plan.seconds,
+        orjson.dumps(payload),
+        process,
+        plan.encoded,
+        grant.tokens,
+        grant.cost_micros,
+    ]
 
 
 def _learn(pairs: Sequence[bytes]) -> Stale:
@@ -227,15 +234,6 @@ async def restore(
     lease: Lease, plan: Plan, grant: Grant, admitted: Admitted, *, process: str, payload: Mapping[str, object]
 ) -> bool:
     """Give a run that goes on its lease again, after Redis has lost it; return False where it needs none."""
-    args: list[Any] = [
-        str(lease.run_id),
-        plan.seconds,
-        orjson.dumps(payload),
-        process,
-        plan.encoded,
-        grant.tokens,
-        grant.cost_micros,
-        admitted.candidate + 1,
-        admitted.day,
-    ]
+    args = _held(str(lease.run_id), plan, grant, process, payload)
+    args += (admitted.candidate + 1, admitted.day)
     return bool(await qredis.client().run(scripts.RESTORE, (), args) == 1)

@@ -10,7 +10,7 @@ from ninja import Router
 from agents.limits import selectors, services
 from agents.limits.schemas import LimitsIn, LimitsOut, answered
 from agents.limits.services import Scope
-from qualisys.access import Requires
+from qualisys.access import Requires, actor_of
 from qualisys.database.threads import in_thread
 from qualisys.schemas import REFUSALS
 
@@ -50,7 +50,7 @@ async def put_agent_limits(
 def replace(request: HttpRequest, scope: Scope, body: LimitsIn) -> tuple[dict[str, Any], str]:
     """Replace the platform's limits of a scope as a request says, and return them with their entity tag."""
     services.set_limits(
-        actor=request.identity,  # type: ignore[attr-defined]
+        actor=actor_of(request),
         numbers=body.numbers(),
         agent_id=scope.agent_id,
         tenant_id=scope.tenant_id,

@@ -22,7 +22,7 @@ from agents.guard.circuits import Circuit, Reading
 from agents.models import AgentDefinition, GuardEvent, UsageDay
 from governance import selectors
 from governance.console import NONE, percent
-from governance.exports import spreadsheet
+from governance.exports import attachment, spreadsheet
 from governance.health import overview
 from governance.health.overview import Resets
 from governance.health.refusals import word
@@ -81,12 +81,8 @@ def usage_file(request: HttpRequest) -> HttpResponse:
     first = today - timedelta(days=overview.DAYS - 1)
     tenants = {row.pk: (row.schema_name, row.name) for row in Tenant.objects.all()}
     rows = UsageDay.objects.filter(day__gte=first).order_by("day", "tenant_id", "agent_id")
-    headers = {
-        "Content-Type": "text/csv; charset=utf-8",
-        "Content-Disposition": f'attachment; filename="usage-{first}-to-{today}.csv"',
-        "Cache-Control": "private, no-store",
-    }
-    return HttpResponse(spreadsheet.ledger_csv(rows.iterator(), tenants), headers=headers)
+    content = spreadsheet.ledger_csv(rows.iterator(), tenants)
+    return attachment(content, "text/csv; charset=utf-8", f"usage-{first}-to-{today}.csv")
 
 
 def _agents(

@@ -10,8 +10,12 @@ from uuid import UUID
 import orjson
 
 from agents.guard.admission import events_key
-from governance.runs.stream import DELTA, LOOK, LOST_TEXT, Event, Forgotten, after, follow_elsewhere
+from governance.runs import selectors
+from governance.runs.execution import executions
+from governance.runs.stream import DELTA, LOOK, LOST_TEXT, Event, Forgotten, after, follow, follow_elsewhere
+from qualisys import tenancy
 from qualisys.pulse import pulse
+from tenants.identity import Identity
 
 UNDER_WAY = ("queued", "running")
 
@@ -41,6 +45,21 @@ async def replay(run_id: UUID, position: int, look: Look) -> AsyncIterator[Event
             return
         position = found.position
         yield found
+
+
+def events_of(identity: Identity, run_id: UUID, position: int) -> AsyncIterator[Event]:
+    """Return a run's events behind `position`, wherever it is executed or remembered."""
+    execution = executions.get(run_id)
+    if execution is not None:
+        return follow(execution.log, position)
+
+    async def look() -> dict[str, Any]:
+        # A stream is written outside the request's context.
+        assert identity.tenant is not None
+        with tenancy.use(identity.tenant):
+            return await selectors.get_run(identity, run_id)
+
+    return replay(run_id, position, look)
 
 
 async def _first_message(run_id: UUID) -> None:

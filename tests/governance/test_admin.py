@@ -11,18 +11,11 @@ import pytest
 
 from governance.audit.models import AuditEvent
 from qualisys import tenancy
-from tests.console import LISTS, console, last_event, register
+from tests.console import LISTS, last_event, register
 from tests.people import somebody
 from tests.portal import Portal, Process, free_port, wait_for
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture(scope="module")
-def owner(portal: Portal, database: None) -> Iterator[httpx.Client]:
-    """A platform owner at the console."""
-    with console(portal) as client:
-        yield client
 
 
 @pytest.fixture(autouse=True)

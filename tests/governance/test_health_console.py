@@ -32,13 +32,6 @@ SHADOW = """INSERT INTO agent_execution_log VALUES (gen_random_uuid(), 'logreade
  'stable', '', 'openai', 'm', 1, 1, 0, false, 1, 1, 'success', '', '', false, false, now(), 0, '', %s)"""
 
 
-@pytest.fixture(scope="module")
-def owner(portal: Portal, database: None) -> Iterator[httpx.Client]:
-    """A platform owner at the console."""
-    with console(portal) as client:
-        yield client
-
-
 @pytest.fixture(autouse=True)
 def platform() -> Iterator[None]:
     """Look at the database as the platform."""

@@ -16,7 +16,7 @@ import pytest
 from qualisys import tenancy
 from qualisys.console import PLATFORM_CHAIN
 from tenants.models import ApiKey, Membership, Tenant, User
-from tests.console import LISTS, console, errors, last_event, post, register, with_key
+from tests.console import LISTS, errors, last_event, post, register, with_key
 from tests.pages import browser
 from tests.people import key_of, somebody
 from tests.portal import ROOT, Portal, wait_for
@@ -32,20 +32,6 @@ class Made(NamedTuple):
     refused: str
     asker: str
     answers: list[str]
-
-
-@pytest.fixture(scope="module")
-def owner(portal: Portal, database: None) -> Iterator[httpx.Client]:
-    """A platform owner at the console."""
-    with console(portal) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def support(portal: Portal, database: None) -> Iterator[httpx.Client]:
-    """Somebody of platform support at the console."""
-    with console(portal, "platform_support") as client:
-        yield client
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,8 @@ from agents.models import ModelPrice, ModelStop
 from qualisys import tenancy
 from qualisys.console import PLATFORM_CHAIN
 from tenants.models import Tenant
-from tests.console import console, errors, last_event, post, register
+from tests.console import errors, last_event, post, register
 from tests.people import SYSTEM
-from tests.portal import Portal
 
 pytestmark = pytest.mark.usefixtures("database")
 PRICE = {
@@ -28,20 +27,6 @@ PRICE = {
     "max_output_tokens": "",
     "source": "a page",
 }
-
-
-@pytest.fixture(scope="module")
-def owner(portal: Portal, database: None) -> Iterator[httpx.Client]:
-    """A platform owner at the console."""
-    with console(portal) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def support(portal: Portal, database: None) -> Iterator[httpx.Client]:
-    """Somebody of platform support at the console."""
-    with console(portal, "platform_support") as client:
-        yield client
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,6 @@ import pytest
 from tests.connections import as_platform
 from tests.console import post
 from tests.portal import Portal
-from tests.tenants.test_admin import owner as owner
-from tests.tenants.test_admin import support as support
 
 pytestmark = pytest.mark.usefixtures("database")
 

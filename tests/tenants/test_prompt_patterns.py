@@ -20,8 +20,7 @@ from tenants import permissions
 from tenants.models import PromptPattern
 from tenants.prompts import patterns, services
 from tests.connections import app_role, as_platform, column
-from tests.console import console, errors, last_event, post
-from tests.portal import Portal
+from tests.console import errors, last_event, post
 
 pytestmark = pytest.mark.usefixtures("database")
 SYSTEM = System("tests")
@@ -33,20 +32,6 @@ class Support(System):
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
         return perm in permissions.PLATFORM["platform_support"]
-
-
-@pytest.fixture(scope="module")
-def owner(portal: Portal, database: None) -> Iterator[httpx.Client]:
-    """A platform owner at the console."""
-    with console(portal) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def support(portal: Portal, database: None) -> Iterator[httpx.Client]:
-    """Somebody of platform support at the console."""
-    with console(portal, "platform_support") as client:
-        yield client
 
 
 @pytest.fixture(autouse=True)

@@ -13,18 +13,10 @@ from governance.audit.models import AuditEvent
 from qualisys import tenancy
 from qualisys.console import PLATFORM_CHAIN
 from tenants.models import User
-from tests.console import AGENT, console, errors, post, register
-from tests.portal import Portal
+from tests.console import AGENT, errors, post, register
 from versions.models import AgentVersion
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture(scope="module")
-def owner(portal: Portal, database: None) -> Iterator[httpx.Client]:
-    """A platform owner at the console."""
-    with console(portal) as client:
-        yield client
 
 
 @pytest.fixture(autouse=True)
