@@ -38,7 +38,11 @@ app.conf.update(
         },
         "lost runs": {"task": "governance.mend_runs", "schedule": 60.0},
     },
-    task_routes={"governance.ensure_partitions": {"queue": "maintenance"}},
+    task_routes={
+        "governance.ensure_partitions": {"queue": "maintenance"},
+        # A run may take minutes: a mail must not wait behind it.
+        "governance.execute_run": {"queue": "runs"},
+    },
 )
 app.autodiscover_tasks(["governance", "tenants"])
 

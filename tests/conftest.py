@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import close_old_connections
 from httpx2 import Client
 
 from qualisys import cache, tenancy
@@ -96,5 +97,6 @@ def support(portal: Portal, database: None) -> Iterator[Client]:
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    """Let no test inherit what another one's process remembered."""
+    """Let no test inherit what another one's process remembered, as no request does."""
     cache.epochs.known.clear()
+    close_old_connections()

@@ -96,14 +96,14 @@ class Portal:
         self.others: dict[str, Process] = {}
 
     def start(self) -> None:
-        """Start one web process, the relay and the worker."""
+        """Start one web process, the relay, the worker and the runner."""
         self.web()
         manage = [sys.executable, "manage.py"]
         celery = [sys.executable, "-m", "celery", "-A", "qualisys", "worker", "-l", "WARNING"]
         self.others["relay"] = Process("relay", [*manage, "relay"], self.env)
-        self.others["worker"] = Process(
-            "worker", [*celery, "-Q", "default,maintenance", "--concurrency", "1", "-P", "prefork"], self.env
-        )
+        for name, queues in (("worker", "default,maintenance"), ("runner", "runs")):
+            argv = [*celery, "-n", f"{name}@%h", "-Q", queues, "--concurrency", "1", "-P", "prefork"]
+            self.others[name] = Process(name, argv, self.env)
 
     def web(self, index: int = 0) -> Process:
         """Return the web process with this index, started on first use and ready."""

@@ -19,7 +19,8 @@ _PROVIDERS = {"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "VLLM_API_KEY"}
 #: Which secrets each kind of process gets. Everything else in the environment is no secret.
 SECRETS_OF: Mapping[str, set[str]] = {
     "web": _APP | _PROVIDERS | {"DATABASE_READONLY_URL"},
-    "worker": _APP | _PROVIDERS | {"EMAIL_URL"},
+    "runner": _APP | _PROVIDERS,
+    "worker": _APP | {"EMAIL_URL"},
     "maintenance": _APP | {"DATABASE_OWNER_URL"},
     "scheduler": _APP,
     "relay": _APP,
@@ -72,7 +73,8 @@ def children(environment: Environment, listener: int, demo_port: int | None) -> 
     return [
         *(_web(number + 1, environment, listener) for number in range(environment.web_processes)),
         *([_demo_model(demo_port)] if demo_port else []),
-        worker("worker", "default", 2),
+        worker("runner", "runs", 2),
+        worker("worker", "default", 1),
         worker("maintenance", "maintenance", 1),
         # No pid file: after a `kill -9` it would keep the scheduler from starting.
         celery("scheduler", "beat", "--pidfile=", "-s", str(schedule_file(environment))),

@@ -159,7 +159,7 @@ def test_background__worker_killed__ends_once_as_lost_and_never_runs_twice(
         portal.provider.wait(lambda found: found["inflight"] == 1, agent.model, 30)
         with Stream(client, f"/runs/{run_id}/stream") as stream:
             events = stream.take(5)
-            for child in psutil.Process(portal.others["worker"].pid).children():
+            for child in psutil.Process(portal.others["runner"].pid).children():
                 os.kill(child.pid, signal.SIGKILL)
             events += stream.until("run.failed")
     assert events[-1].data["problem"]["code"] == "worker_lost"

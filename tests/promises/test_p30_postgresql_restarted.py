@@ -67,6 +67,7 @@ def test_p30_postgresql__killed_under_load__no_answered_run_is_missing(
     connections.close_all()
     wait_for(lambda: len(rows(tenants["spare_1"], agent_id=agent)) >= len(answered), 30, "every row")
     assert {str(row.id) for row in rows(tenants["spare_1"], agent_id=agent)} == set(answered)
+    wait_for(lambda: _reads(portal), OVER, "the pages of the database")
     assert [_reads(portal) for _ in range(20)] == [True] * 20, "a connection that was cut met a request"
 
 

@@ -61,7 +61,7 @@ def test_p31_jobs__worker_and_broker_killed__one_effect_each(
         if kill % 4 == 3:
             kill_broker()
         else:
-            portal.others["worker"].restart()
+            portal.others["runner"].restart()
     assert accepted
 
     def over() -> bool:

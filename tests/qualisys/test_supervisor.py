@@ -194,7 +194,11 @@ def test_terminal__nobody_reads__nobody_waits() -> None:
 def environment(tmp_path: Path) -> Environment:
     urls = {f"DATABASE_{n}URL": f"postgresql://{n}x:canary@db/house" for n in ("", "OWNER_", "READONLY_")}
     keys = {f"{name}_API_KEY": f"canary-{name}" for name in ("OPENAI", "ANTHROPIC", "VLLM")}
-    others = {"REDIS_URL": "redis://:canary@cache/0", "SECRET_KEY": "canary" * 9}
+    others = {
+        "EMAIL_URL": "smtp://x:canary@mail:25",
+        "REDIS_URL": "redis://:canary@cache/0",
+        "SECRET_KEY": "canary" * 9,
+    }
     return read_environment({**urls, **keys, **others}, tmp_path)
 
 
@@ -210,8 +214,9 @@ def test_children__secrets__only_where_they_are_needed(environment: Environment)
     assert {name for name, known in knows.items() if "OPENAI_API_KEY" in known} == {
         "web-1",
         "web-2",
-        "worker",
+        "runner",
     }
+    assert [name for name, known in knows.items() if "EMAIL_URL" in known] == ["worker"]
     assert knows["scheduler"] == knows["relay"] == SECRETS_OF["relay"]
     assert [name for name, child in table.items() if child.env.get("DATABASE_ROLE") == "owner"] == [
         "maintenance"
