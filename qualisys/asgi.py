@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, cast
 
 import django
@@ -21,6 +23,9 @@ from django.utils.module_loading import import_string  # noqa: E402
 from qualisys import redis as qredis  # noqa: E402
 from qualisys.handler import ApiHandler  # noqa: E402
 from qualisys.pulse import pulse  # noqa: E402
+
+#: glibc's parameter, and from how many bytes on a block is large.
+_MMAP_THRESHOLD, _LARGE = -3, 256 * 1024
 
 API_PREFIXES = ("/api/", "/v1/")
 
@@ -55,9 +60,20 @@ async def application(scope: dict[str, Any], receive: Call, send: Call) -> None:
         await _live(receive, send)
 
 
+def _give_back_large_memory() -> None:
+    """Keep large texts out of the C library's heap, where each one that is freed leaves a hole.
+
+    Without this, glibc raises its threshold with the first large block that is freed, and a process that has once
+    relayed long answers stays several times as large as what it holds.
+    """
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
+
+
 async def _live(receive: Call, send: Call) -> None:
     """Start the heartbeat, keep going, stop it; what came up at start-up is never collected again."""
     await receive()
+    _give_back_large_memory()
     heart = pulse()
     heart.on_tick += [import_string(name) for name in settings.PULSE_TICKS]
     await heart.start()
