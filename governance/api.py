@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
@@ -103,13 +102,14 @@ async def create_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpRe
     if wait == 0:
         return _answer(202, await background.enqueue(identity, agent_id, asked))
     execution = await start(identity, agent_id, asked, mode="request")
-    await _watched(request, execution, wait)
+    # A caller that hangs up cancels the run.
+    request.listen(partial(execution.cancel, "caller gone"))  # type: ignore[attr-defined]
+    end = await execution.finished(wait)
     left = execution.bounds.admitted.headers
-    if execution.end is None:
+    if end is None:
         execution.mode = "background"
         return _answer(202, execution.shown(), left)
-    if execution.end.problem is not None:
-        problem = execution.end.problem
+    if problem := end.problem:
         raise Problem(
             problem.code,
             problem.detail,
@@ -155,13 +155,6 @@ def _preferred_wait(request: HttpRequest) -> int:
             raise invalid("Prefer", "range", f"wait may be {MAX_WAIT} seconds at most.")
         return seconds
     return 0 if "respond-async" in prefer else MAX_WAIT
-
-
-async def _watched(request: HttpRequest, execution: Execution, wait: int) -> None:
-    """Wait for the end, `wait` seconds at most; a caller that hangs up cancels the run."""
-    assert execution.task is not None
-    request.listen(partial(execution.cancel, "caller gone"))  # type: ignore[attr-defined]
-    await asyncio.wait((execution.task,), timeout=wait)
 
 
 @agents.post(

@@ -7,13 +7,14 @@ routes need neither: this handler authenticates once, enters the tenancy context
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
+from inspect import iscoroutinefunction
 from typing import Any, Protocol, cast
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.db import InterfaceError, OperationalError
@@ -24,7 +25,6 @@ from django.utils.module_loading import import_string
 from psycopg_pool import PoolTimeout
 
 from qualisys import audit, idempotency, tenancy
-from qualisys.idempotency import Inner
 from qualisys.middleware import request_id_from
 from qualisys.problems import Problem
 from qualisys.redis import RedisUnavailable
@@ -35,8 +35,11 @@ logger = logging.getLogger(__name__)
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+View = Callable[..., Awaitable[HttpResponseBase]]
 
 MAX_BODY = 16 * 1024 * 1024
+#: Seconds a request is under way before it is noticed that its caller has gone.
+PATIENCE = 0.1
 #: Stands for a body that was too large to keep.
 _TOO_LARGE = b"\x00too large"
 
@@ -60,42 +63,29 @@ class ApiHandler(ASGIHandler):
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
         self._middleware_chain = cast(Any, self._respond)
-        self._view: Inner = cast(Any, self)._get_response_async
         self._authenticate = import_string(settings.AUTHENTICATOR)
         self._credentials = import_string(settings.AUTHENTICATOR.rsplit(".", 1)[0] + ".Credentials")
-
-    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
-        """Find the view of an address; the usual ones are looked up once."""
-        request.resolver_match = match = _resolve(request.path_info)
-        return match
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Read the request, answer it, and notice when the caller is gone."""
         body = await _read_body(receive)
         if body is None:
             return
-        listener: asyncio.Task[None] | None = None
+        caller = _Caller(receive)
         request = ASGIRequest(dict(scope), io.BytesIO(body))
         request.too_large = body is _TOO_LARGE  # type: ignore[attr-defined]
-
-        def listen(hung_up: Callable[[], object]) -> None:
-            # Only routes that wait pay for a task that listens.
-            nonlocal listener
-            listener = asyncio.create_task(_listen(receive, hung_up))
-
-        request.listen = listen  # type: ignore[attr-defined]
+        request.listen = caller.listen  # type: ignore[attr-defined]
         try:
             response = await self._respond(request)
             if hasattr(response, "stream"):
-                await cast(Streaming, response).stream(send, listen)
+                await cast(Streaming, response).stream(send, caller.listen)
             else:
                 if isinstance(response, HttpResponse) and response.content:
                     response["Content-Length"] = str(len(response.content))
                 # Not closed: Django's signal would tidy up database connections that the loop never opens.
                 await self.send_response(response, send)
         finally:
-            if listener is not None:
-                listener.cancel()
+            caller.forget()
 
     async def _respond(self, request: ASGIRequest) -> HttpResponseBase:
         request_id = request_id_from(request.META.get("HTTP_X_REQUEST_ID"))
@@ -127,6 +117,11 @@ class ApiHandler(ASGIHandler):
         response["X-Content-Type-Options"] = "nosniff"
         return response
 
+    async def _view(self, request: HttpRequest) -> HttpResponseBase:
+        """Call the view of an address; the usual ones are looked up once."""
+        request.resolver_match, view = _resolve(request.path_info)
+        return await view(request, *request.resolver_match.args, **request.resolver_match.kwargs)
+
     async def _inside(self, request: ASGIRequest, request_id: str) -> HttpResponseBase:
         if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
             raise Problem("validation_error", "NUL characters are not accepted in an address.")
@@ -140,12 +135,12 @@ class ApiHandler(ASGIHandler):
             _check_origin(request, headers)
         if identity is None:
             # Nobody's data is in reach: what anyone may call enters the context it needs by itself.
-            return cast(HttpResponseBase, await self._view(request))
+            return await self._view(request)
         context = identity.tenant or tenancy.platform("platform API")
         with tenancy.use(context), audit.acting(audit.Actor(identity.actor_id, request_id)):
             if request.method == "POST" and "idempotency-key" in headers:
                 return await idempotency.once(request, headers["idempotency-key"], self._view)
-            return cast(HttpResponseBase, await self._view(request))
+            return await self._view(request)
 
 
 @lru_cache(maxsize=512)
@@ -154,8 +149,9 @@ def _host_of(header: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def _resolve(path: str) -> ResolverMatch:
-    return get_resolver().resolve(path)
+def _resolve(path: str) -> tuple[ResolverMatch, View]:
+    match = get_resolver().resolve(path)
+    return match, match.func if iscoroutinefunction(match.func) else sync_to_async(match.func)
 
 
 def _not_allowed(request: HttpRequest, allowed: str) -> Problem:
@@ -179,9 +175,28 @@ async def _read_body(receive: Receive) -> bytes | None:
             return b"".join(parts) if size <= MAX_BODY else _TOO_LARGE
 
 
-async def _listen(receive: Receive, hung_up: Callable[[], object]) -> None:
-    with contextlib.suppress(asyncio.CancelledError):
-        while (await receive())["type"] != "http.disconnect":
+class _Caller:
+    """Notices when the caller hangs up. Only routes that wait pay for it, and only if they wait for a while."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def listen(self, hung_up: Callable[[], object]) -> None:
+        self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._begin, hung_up)
+
+    def forget(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self, hung_up: Callable[[], object]) -> None:
+        self._task = asyncio.create_task(self._listen(hung_up))
+
+    async def _listen(self, hung_up: Callable[[], object]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
         hung_up()
 

@@ -75,8 +75,8 @@ async def execute(run_id: UUID) -> str:
         if problem.code in PASSING and timezone.now() - row.created_at < PATIENCE:
             return await in_thread(_put_back, run_id, problem)
         return await in_thread(_fail, run_id, problem)
-    await execution.finished()
-    return execution.end.status if execution.end else "failed"
+    end = await execution.finished()
+    return end.status if end else "failed"
 
 
 def _take(run_id: UUID) -> tuple[Run, bool] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from time import perf_counter
 from typing import Any, Literal
 from uuid import UUID
@@ -66,8 +67,7 @@ class Execution:
     ) -> None:
         self.bounds, self.lease = bounds, bounds.lease
         self.effective, self.request, self.context = effective, request, context
-        self.mode = mode
-        self.begun = begun
+        self.mode, self.begun = mode, begun
         self.log = EventLog(self.lease.run_id, COALESCE_UNWATCHED if mode == "request" else COALESCE)
         self.call = Call(
             bounds,
@@ -79,59 +79,63 @@ class Execution:
             tell=self.log.event,
             silent=self.cancel,
         )
-        self.stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.task: asyncio.Task[None] | None = None
         self.end: record.End | None = None
+        self._over = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        #: Why it was asked to stop, and whether the model's answer is still awaited.
+        self._why, self._asking = "", True
         self._began = perf_counter()
         self._first: float | None = None
+        self._task = self._loop.create_task(self._run())
+        self._instead: asyncio.Task[None] | None = None
 
     def cancel(self, why: str) -> None:
         """Ask the run to stop; it ends as cancelled within moments."""
-        if not self.stop.done():
-            self.stop.set_result(why)
+        if self._why or not self._asking:
+            return
+        self._why, self.log.closed = why, True
+        self._task.cancel()
+        self._loop.call_later(ABANDON, self._abandon)
 
     def shown(self) -> dict[str, Any]:
         """Return the run as the contract shows it."""
-        return record.shown(self.begun, self.end)
+        return record.shown(self.begun, self.end if self._over.is_set() else None)
 
-    async def finished(self) -> None:
-        """Wait for the end; leaving early does not stop the run."""
-        assert self.task is not None
-        await asyncio.shield(self.task)
+    async def finished(self, seconds: float | None = None) -> record.End | None:
+        """Wait for the end, so many seconds at most, and return it; leaving early does not stop the run."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
+        return self.end if self._over.is_set() else None
 
-    async def run(self) -> None:
-        """Execute and settle, whatever happens."""
-        self.log.event(
-            "run.started",
-            {name: self.begun[name] for name in _STARTED},
-        )
+    async def _run(self) -> None:
+        """Execute within the deadline and settle, whatever happens."""
+        self.log.event("run.started", {name: self.begun[name] for name in _STARTED})
+        timer = self._loop.call_later(self.effective.timeout_seconds, self.cancel, "timeout")
         try:
-            self.end = await self._bounded()
+            end = self._ended(*await self.call.answer())
+        except asyncio.CancelledError:
+            end = None
+        except Problem as problem:
+            end = self._failed(problem)
         except Exception:
             logger.exception("run %s failed", self.lease.run_id)
             detail = "The fault is on our side and was logged."
-            self.end = self._failed(Problem("internal_error", detail))
+            end = self._failed(Problem("internal_error", detail))
         finally:
-            await self._settle(self.end or self._ended("cancelled"))
+            timer.cancel()
+        if self._asking:
+            self._asking = False
+            await self._settle(end or self._stopped())
 
-    async def _bounded(self) -> record.End:
-        """Call the model within the deadline; a call that does not stop is abandoned, never waited for."""
-        work = asyncio.create_task(self._work())
-        work.add_done_callback(lambda _: self.cancel("done"))
-        seconds = self.effective.timeout_seconds
-        timer = asyncio.get_running_loop().call_later(seconds, self.cancel, "timeout")
-        why = await self.stop
-        timer.cancel()
-        if work.done():
-            try:
-                return work.result()
-            except Problem as problem:
-                return self._failed(problem)
-        self.log.closed = True
-        work.cancel()
-        await asyncio.wait((work,), timeout=ABANDON)
-        if work.done() and not work.cancelled():
-            work.exception()
+    def _abandon(self) -> None:
+        """End the run without a model's call that does not stop, or that was stopped before it began."""
+        if self._asking:
+            self._asking = False
+            self._instead = self._loop.create_task(self._settle(self._stopped()))
+
+    def _stopped(self) -> record.End:
+        why = self._why
         if why == "shutdown":
             return self._failed(Problem("worker_lost", "The server was shut down meanwhile. Run it again."))
         if why in STOPPED:
@@ -148,10 +152,6 @@ class Execution:
             first_token=conduct.get("first_token_seconds"),
             gap=conduct.get("gap_seconds"),
         )
-
-    async def _work(self) -> record.End:
-        status, structured = await self.call.answer()
-        return self._ended(status, structured)
 
     def _relay(self, piece: str) -> None:
         if self._first is None:
@@ -173,6 +173,13 @@ class Execution:
         )
 
     async def _settle(self, end: record.End) -> None:
+        try:
+            await self._book(end)
+        finally:
+            executions.pop(self.lease.run_id, None)
+            self._over.set()
+
+    async def _book(self, end: record.End) -> None:
         self.end = end
         start = self.begun
         if end.status != "failed":
@@ -205,7 +212,6 @@ class Execution:
         metrics.finished(
             start["agent_id"], start["version"], end.status, end.milliseconds, end.first_token_ms, end.usage
         )
-        executions.pop(self.lease.run_id, None)
 
     def _account(self, end: record.End) -> None:
         """Write down which model answered, what that cost, and whose place it took."""

@@ -76,10 +76,8 @@ async def start(
         begun["shadow_code"] = bounds.admitted.shadow
         limit, left, _ = bounds.admitted.tokens
         metrics.budget(agent_id, tenant.schema, limit, left)
-        execution = Execution(bounds, begun, effective, request, context, messages, mode)
-        executions[run_id] = execution
-        execution.task = asyncio.create_task(execution.run())
-        return execution
+        executions[run_id] = Execution(bounds, begun, effective, request, context, messages, mode)
+        return executions[run_id]
     raise Problem("conflict", "The agent's configuration is changing right now. Try again.")
 
 
@@ -129,8 +127,7 @@ async def configure(
 
 async def shut_down() -> None:
     """End the runs of this process before it ends itself."""
-    for execution in list(executions.values()):
+    running = list(executions.values())
+    for execution in running:
         execution.cancel("shutdown")
-    tasks = [execution.task for execution in executions.values() if execution.task is not None]
-    if tasks:
-        await asyncio.wait(tasks, timeout=5)
+    await asyncio.gather(*(execution.finished(5) for execution in running))
