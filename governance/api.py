@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
+from ninja.decorators import decorate_view
 
 from agents import selectors as agent_selectors
 from governance.runs import background, selectors, told
@@ -25,6 +26,7 @@ from governance.schemas import AgentCard, AgentDetail, MetricsOut, RunIn, RunOut
 from qualisys import tenancy
 from qualisys.access import Requires
 from qualisys.database.threads import in_thread
+from qualisys.lean import lean
 from qualisys.problems import Problem, invalid
 from qualisys.schemas import REFUSALS, Page
 from tenants import discovery, effective
@@ -94,13 +96,15 @@ async def metrics(request: HttpRequest, agent_id: str) -> dict[str, Any]:
     response={201: RunOut, 202: RunOut, **REFUSALS},
     auth=Requires("governance.add_run", where="tenant"),
 )
+@decorate_view(lean)
 async def create_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpResponse:
     """Run an agent. Answers 201 when finished, 202 with `Location` when it takes longer than `Prefer: wait`."""
     identity = identity_of(request)
     wait = _preferred_wait(request)
     asked = await _request(identity, agent_id, body)
     if wait == 0:
-        return _answer(202, await background.enqueue(identity, agent_id, asked))
+        queued = await background.enqueue(identity, agent_id, asked)
+        return _answer(202, queued["run_id"], orjson.dumps(queued))
     execution = await start(identity, agent_id, asked, mode="request")
     # A caller that hangs up cancels the run.
     request.listen(partial(execution.cancel, "caller gone"))  # type: ignore[attr-defined]
@@ -108,7 +112,7 @@ async def create_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpRe
     left = execution.bounds.admitted.headers
     if end is None:
         execution.mode = "background"
-        return _answer(202, execution.shown(), left)
+        return _answer(202, execution.begun["run_id"], execution.shown(), left)
     if problem := end.problem:
         raise Problem(
             problem.code,
@@ -117,16 +121,13 @@ async def create_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpRe
             {**left, **(problem.headers or {})},
             _with_run(problem, execution),
         )
-    return _answer(201, execution.shown(), left)
+    return _answer(201, execution.begun["run_id"], execution.shown(), left)
 
 
-def _answer(status: int, run: dict[str, Any], headers: Mapping[str, str] | None = None) -> HttpResponse:
+def _answer(status: int, run_id: str, run: bytes, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """Return a run as it is: to hold it against its schema once more would cost a tenth of the whole run."""
-    response = HttpResponse(orjson.dumps(run), status=status, content_type="application/json; charset=utf-8")
-    response["Location"] = f"/api/v1/runs/{run['run_id']}"
-    for name, value in (headers or {}).items():
-        response[name] = value
-    return response
+    told = {"Location": f"/api/v1/runs/{run_id}", **(headers or {})}
+    return HttpResponse(run, status=status, content_type="application/json; charset=utf-8", headers=told)
 
 
 def _followed(execution: Execution, identity: Identity) -> EventStream:
@@ -163,6 +164,7 @@ def _preferred_wait(request: HttpRequest) -> int:
     openapi_extra=SSE,
     auth=Requires("governance.add_run", where="tenant"),
 )
+@decorate_view(lean)
 async def stream_run(request: HttpRequest, agent_id: str, body: RunIn) -> HttpResponse:
     """Run an agent and follow it as server-sent events."""
     identity = identity_of(request)

@@ -20,6 +20,7 @@ from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 from django.utils.module_loading import import_string  # noqa: E402
 
+from qualisys import metrics  # noqa: E402
 from qualisys import redis as qredis  # noqa: E402
 from qualisys.handler import ApiHandler  # noqa: E402
 from qualisys.pulse import pulse  # noqa: E402
@@ -74,6 +75,7 @@ async def _live(receive: Call, send: Call) -> None:
     """Start the heartbeat, keep going, stop it; what came up at start-up is never collected again."""
     await receive()
     _give_back_large_memory()
+    metrics.gather()
     heart = pulse()
     heart.on_tick += [import_string(name) for name in settings.PULSE_TICKS]
     await heart.start()

@@ -36,14 +36,20 @@ def actor() -> Actor:
     return _actor.get()
 
 
-@contextmanager
-def acting(who: Actor) -> Iterator[Actor]:
+class acting:  # noqa: N801 - reads as the statement it makes, and is entered by every request
     """Run the block as `who`."""
-    token = _actor.set(who)
-    try:
-        yield who
-    finally:
-        _actor.reset(token)
+
+    __slots__ = ("_token", "_who")
+
+    def __init__(self, who: Actor) -> None:
+        self._who = who
+
+    def __enter__(self) -> Actor:
+        self._token = _actor.set(self._who)
+        return self._who
+
+    def __exit__(self, *failure: object) -> None:
+        _actor.reset(self._token)
 
 
 @contextmanager

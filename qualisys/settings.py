@@ -90,8 +90,13 @@ SOCKETS = [
     ("ws/agents/<str:agent_id>/", "governance.consumers.AgentConsumer"),
     ("ws/runs/<uuid:run_id>/", "governance.consumers.RunConsumer"),
 ]
-PULSE_TICKS = ["governance.runs.watch.tick", "tenants.seen.tick"]
-SHUTDOWN = ["tenants.seen.flush", "governance.runs.orchestrator.shut_down", "agents.providers.close"]
+PULSE_TICKS = ["qualisys.metrics.write", "governance.runs.watch.tick", "tenants.seen.tick"]
+SHUTDOWN = [
+    "tenants.seen.flush",
+    "governance.runs.orchestrator.shut_down",
+    "agents.providers.close",
+    "qualisys.metrics.write",
+]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "qualisys.middleware.RequestIdMiddleware",

@@ -8,8 +8,6 @@ no query at all. There are two kinds: a `Tenant` (its schema, its rows) and the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import UUID
@@ -78,14 +76,20 @@ def platform(reason: str, schema: str = PUBLIC) -> Platform:
     return Platform(reason, schema)
 
 
-@contextmanager
-def use(context: Context) -> Iterator[Context]:
+class use:  # noqa: N801 - reads as the statement it makes, and is entered by every request
     """Run the block in `context`; safe across await, tasks and threads that copy the context."""
-    token = _current.set(context)
-    try:
-        yield context
-    finally:
-        _current.reset(token)
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> Context:
+        self._token = _current.set(self._context)
+        return self._context
+
+    def __exit__(self, *failure: object) -> None:
+        _current.reset(self._token)
 
 
 def enter_schema(schema: str) -> None:

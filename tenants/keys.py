@@ -45,6 +45,7 @@ def _hashing_key(secret_key: str) -> bytes:
     return sha256(b"api-key:" + secret_key.encode()).digest()
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> KeyParts | None:
     """Return the parts of a presented key, or None where it is not one."""
     parts = text.split("_")

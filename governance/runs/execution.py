@@ -80,6 +80,7 @@ class Execution:
             silent=self.cancel,
         )
         self.end: record.End | None = None
+        self._shown = b""
         self._over = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         #: Why it was asked to stop, and whether the model's answer is still awaited.
@@ -97,9 +98,9 @@ class Execution:
         self._task.cancel()
         self._loop.call_later(ABANDON, self._abandon)
 
-    def shown(self) -> dict[str, Any]:
-        """Return the run as the contract shows it."""
-        return record.shown(self.begun, self.end if self._over.is_set() else None)
+    def shown(self) -> bytes:
+        """Return the run as the contract shows it, in JSON."""
+        return self._shown if self._over.is_set() else orjson.dumps(record.shown(self.begun))
 
     async def finished(self, seconds: float | None = None) -> record.End | None:
         """Wait for the end, so many seconds at most, and return it; leaving early does not stop the run."""
@@ -191,9 +192,10 @@ class Execution:
         name, data = record.last_event(start, end)
         last = self.log.position + 1
         own, model = verdicts.of(end.problem, cancelled=end.status == "cancelled")
+        self._shown = orjson.dumps(record.shown(start, end))
         outcome = Settlement(
             events=[*self.log.close(), (last, name, data)],
-            result=orjson.dumps({**record.shown(start, end), "tenant_id": start["tenant_id"]}),
+            result=record.of_tenant(self._shown, start["tenant_id"]),
             entry=record.entry(start, end),
             conversation=self._continued(end),
             own=own,
@@ -207,6 +209,7 @@ class Execution:
             self.end = end = record.End(
                 "failed", problem=Problem("worker_lost", "The run was ended by the reaper.")
             )
+            self._shown = orjson.dumps(record.shown(start, end))
             name, data = record.last_event(start, end)
         self.log.end(name, data)
         metrics.finished(

@@ -76,7 +76,7 @@ def test_list__refused__leaves_out_what_began_and_failed(portal: Portal) -> None
 
 def test_other_tenant__does_not_find_it(portal: Portal, spent: tuple[str, str]) -> None:
     with portal.client("globex") as client:
-        assert client.get("/runs?status=refused").json()["items"] == []
+        assert client.get(f"/runs?agent_id={spent[0]}&status=refused").json()["items"] == []
     with pages.as_role(portal, "globex", "owner") as client:
         assert client.get(f"/runs/{spent[1]}/").status_code == 404
 
