@@ -36,9 +36,13 @@ class Target:
 
 @dataclass(slots=True)
 class Load:
-    """What came of a load: seconds it took, and of each request until the first text and until the end."""
+    """What came of a load: seconds it took, and of each request until the first text and until the end.
+
+    Each connection's first request is only counted: that all of them come in one instant is no closed loop yet.
+    """
 
     seconds: float = 0.0
+    opening: int = 0
     ends: list[float] = field(default_factory=list)
     firsts: list[float] = field(default_factory=list)
     #: Pieces of text as they were framed on the wire.
@@ -49,6 +53,7 @@ class Load:
 class _Connection(asyncio.Protocol):
     def __init__(self, target: Target, load: Load, until: float, done: asyncio.Future[None]) -> None:
         self.target, self.load, self.until, self.done = target, load, until, done
+        self.opens = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -88,14 +93,18 @@ class _Connection(asyncio.Protocol):
 
     def _answered(self, answer: bytes) -> None:
         now = perf_counter()
-        if self.target.right in answer:
+        if self.target.right in answer and self.opens:
+            self.load.opening += 1
+            self.load.frames += answer.count(self.target.text) if self.target.text else 0
+        elif self.target.right in answer:
             self.load.ends.append(now - self.began)
             if self.target.text:
                 self.load.firsts.append(self.first - self.began)
                 self.load.frames += answer.count(self.target.text)
         else:
             self.load.wrong.append(answer)
-        if now < self.until:
+        opened, self.opens = self.opens, False
+        if now < self.until or opened:
             self._ask()
         elif not self.done.done():
             self.done.set_result(None)
@@ -104,7 +113,7 @@ class _Connection(asyncio.Protocol):
 def run(target: Target, concurrency: int, seconds: float) -> Load:
     """Put the load on the target and wait for the last answer; raise WrongAnswerError for too many wrong ones."""
     load = uvloop.run(_run(target, concurrency, seconds))
-    if len(load.wrong) > MAX_WRONG * len(load.ends):
+    if len(load.wrong) > MAX_WRONG * (len(load.ends) + load.opening):
         raise WrongAnswerError(load.wrong[0][:1000].decode(errors="replace"))
     return load
 

@@ -113,7 +113,7 @@ def _once(stage: Stage, case: Case, seconds: float) -> Figures:
     done = load.run(asked, case.concurrency, seconds)
     used, ours, busy = stage.cpu(server) - before, _ours(stage) - ours, _busy() - busy
     stage.settle()
-    requests = len(done.ends)
+    requests = len(done.ends) + done.opening
     figures = {
         "requests": requests,
         "wrong": len(done.wrong),

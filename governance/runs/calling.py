@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
+from time import perf_counter
 from typing import Any
 
 from agents import providers
@@ -55,8 +56,8 @@ class Silence:
 class Call:
     """The call of a run's model. What it said so far is in `text`, what that used in `usage`, whatever happens.
 
-    `relay` takes each piece of text, `tell` an event's name and data, `silent` is called when the model is silent for
-    too long, with what it owed ("first_token" or "gap").
+    `relay` takes each piece of text, `tell` an event's name and data. Neither may lead back to whoever holds the call:
+    a run that is over must be gone at once, not when cycles are next looked for.
     """
 
     def __init__(
@@ -69,7 +70,6 @@ class Call:
         in_one_piece: bool,
         relay: Callable[[str], None],
         tell: Callable[[str, dict[str, object]], None],
-        silent: Callable[[str], None],
     ) -> None:
         self._bounds, self._effective, self._request, self._messages = bounds, effective, request, messages
         conduct = bounds.plan.limits.conduct
@@ -79,7 +79,8 @@ class Call:
         self._at = bounds.admitted.candidate
         self._outcome = Outcome()
         self._text: list[str] = []
-        self._silence = Silence(silent)
+        #: When the first piece came, by `perf_counter`.
+        self.first: float | None = None
 
     @property
     def candidate(self) -> Candidate:
@@ -99,19 +100,23 @@ class Call:
             usage.output_tokens = min(usage.output_tokens, self._bounds.grant.output_tokens)
         return usage
 
-    async def answer(self) -> tuple[str, Any]:
-        """Return the run's status, completed or truncated, and its structured output; raise what goes wrong."""
+    async def answer(self, silent: Callable[[str], None]) -> tuple[str, Any]:
+        """Return the run's status, completed or truncated, and its structured output; raise what goes wrong.
+
+        `silent` is called when the model is silent for too long, with what it owed ("first_token" or "gap").
+        """
+        silence = Silence(silent)
         while True:
             asked = self._asked()
             try:
-                await self._ask(providers.get(self.candidate.provider), asked)
+                await self._ask(providers.get(self.candidate.provider), asked, silence)
                 break
             except Problem as problem:
                 wait = verdicts.pause(problem)
                 if wait is None or not await self._fall_back(wait):
                     raise
             finally:
-                self._silence.end()
+                silence.end()
         if self._outcome.truncated:
             return "truncated", None
         structured = None
@@ -129,26 +134,28 @@ class Call:
             output_schema=dict(self._effective.output_schema) or None,
         )
 
-    async def _ask(self, provider: Provider, asked: Request) -> None:
+    async def _ask(self, provider: Provider, asked: Request, silence: Silence) -> None:
         if self._in_one_piece:
             self._take((await provider.complete(asked, self._outcome)).text)
             return
         if self._first_token:
-            self._silence.expect("first_token", self._first_token)
+            silence.expect("first_token", self._first_token)
         outcome, most = self._outcome, self._bounds.grant.output_tokens
         async with aclosing(provider.stream(asked, outcome)) as pieces:
             async for piece in pieces:
                 self._take(piece)
                 if self._gap:
-                    self._silence.expect("gap", self._gap)
+                    silence.expect("gap", self._gap)
                 else:
-                    self._silence.end()
+                    silence.end()
                 if outcome.pieces > most:
                     # It was told to stop here and did not: what there is, is the answer.
                     outcome.truncated = True
                     return
 
     def _take(self, piece: str) -> None:
+        if self.first is None:
+            self.first = perf_counter()
         piece = clean(piece)
         self._text.append(piece)
         self._relay(piece)

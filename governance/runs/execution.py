@@ -75,9 +75,8 @@ class Execution:
             request,
             messages,
             in_one_piece=mode == "request",
-            relay=self._relay,
+            relay=self.log.delta,
             tell=self.log.event,
-            silent=self.cancel,
         )
         self.end: record.End | None = None
         self._shown = b""
@@ -86,7 +85,6 @@ class Execution:
         #: Why it was asked to stop, and whether the model's answer is still awaited.
         self._why, self._asking = "", True
         self._began = perf_counter()
-        self._first: float | None = None
         self._task = self._loop.create_task(self._run())
         self._instead: asyncio.Task[None] | None = None
 
@@ -114,7 +112,7 @@ class Execution:
         self.log.event("run.started", {name: self.begun[name] for name in _STARTED})
         timer = self._loop.call_later(self.effective.timeout_seconds, self.cancel, "timeout")
         try:
-            end = self._ended(*await self.call.answer())
+            end = self._ended(*await self.call.answer(self.cancel))
         except asyncio.CancelledError:
             end = None
         except Problem as problem:
@@ -154,11 +152,6 @@ class Execution:
             gap=conduct.get("gap_seconds"),
         )
 
-    def _relay(self, piece: str) -> None:
-        if self._first is None:
-            self._first = perf_counter()
-        self.log.delta(piece)
-
     def _failed(self, problem: Problem) -> record.End:
         return self._ended("failed", problem=problem)
 
@@ -170,7 +163,7 @@ class Execution:
             problem=problem,
             usage=self.call.usage,
             milliseconds=round((perf_counter() - self._began) * 1000),
-            first_token_ms=round((self._first - self._began) * 1000) if self._first else None,
+            first_token_ms=round((self.call.first - self._began) * 1000) if self.call.first else None,
         )
 
     async def _settle(self, end: record.End) -> None:

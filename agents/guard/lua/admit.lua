@@ -2,11 +2,11 @@
 -- Admits, in one step: {'ok', candidate, day, rate limit, left, reset ms, token limit, left, reset ms, shadow}; or
 -- {'stale', topic, epoch...}, {'unseeded'}, {'refused', code, scope, period, limit, used, ms until it may pass}.
 local run, seconds, tokens, cost = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local stale = {'stale'}
-for i = 8, #ARGV, 2 do
-  local epoch = redis.call('HGET', 'epochs', ARGV[i])
-  if not epoch or epoch ~= ARGV[i + 1] then
-    stale[#stale + 1] = ARGV[i]
+local topics, stale = {}, {'stale'}
+for i = 8, #ARGV, 2 do topics[#topics + 1] = ARGV[i] end
+for i, epoch in ipairs(#topics > 0 and redis.call('HMGET', 'epochs', unpack(topics)) or {}) do
+  if not epoch or epoch ~= ARGV[2 * i + 7] then
+    stale[#stale + 1] = topics[i]
     stale[#stale + 1] = epoch or ''
   end
 end
