@@ -29,7 +29,7 @@ SECRETS_OF: Mapping[str, set[str]] = {
 }
 _OWNERS = {"maintenance", "migrate", "demo"}
 #: What may wait starts this many seconds later, so that the first web process answers the sooner.
-_DELAY = 4.0
+_DELAY = 7.0
 #: In a container everybody is root; ten lines about it would hide the addresses and logins.
 _WARNINGS = "ignore:You're running the worker with superuser privileges"
 #: What a process gets that shall know nothing of ours.
@@ -92,7 +92,7 @@ def _web(number: int, environment: Environment, listener: int) -> Child:
     argv += ["--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--no-access-log"]
     argv += ["--timeout-graceful-shutdown", "5"]
     env = variables("web", environment)
-    delay = 0.0 if number == 1 else _DELAY / 2
+    delay = 0.0 if number == 1 else _DELAY * 0.7
     return Child(f"web-{number}", argv, env, stage=0, delay=delay, pass_fds=[listener])
 
 

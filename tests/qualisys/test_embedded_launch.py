@@ -62,7 +62,7 @@ def checkout(tmp_path: Path) -> Path:
     }.items():
         (folder / name).write_text(text)
     table = folder / "qualisys" / "embedded" / "children.py"
-    table.write_text(table.read_text().replace("_DELAY = 4.0", "_DELAY = 0.0"))
+    table.write_text(table.read_text().replace("_DELAY = 7.0", "_DELAY = 0.0"))
     return folder
 
 
